@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Creates .venv from the lock. The lock is used as constraints, never as requirements: so pip takes a CPU build of torch
+# where its own configuration offers one, and the CUDA build elsewhere.
+#   MINDGAUGE_CACHE   where the wheel built of llama-cpp-python is kept (default: ~/.cache/mindgauge)
+#   PYTHON            the interpreter (default: python3.11 if there is one, else python3)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=${MINDGAUGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mindgauge}
+python=${PYTHON:-$(command -v python3.11 || command -v python3)}
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+  || { echo "setup: $python is not Python 3.11 or 3.12; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+command -v c++ >/dev/null || { echo "setup: no C++ compiler (c++) found; on Debian: apt-get install g++" >&2; exit 1; }
+
+stamp=.venv/.installed
+want=$(cat envs/lock.txt envs/sdist.lock pyproject.toml envs/setup.sh | sha256sum)
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+pip=".venv/bin/python -m pip --disable-pip-version-check -q"
+version=$(sed -n 's/^llama-cpp-python==//p' envs/lock.txt)
+wheels=$cache/wheels/$("$python" -c 'import sys, platform; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")')
+mkdir -p "$wheels"
+
+# The sdist is kept too: the official HF-to-GGUF converter lies only in it (docs/reproducibility.md).
+sdist=$cache/sdist/llama_cpp_python-$version.tar.gz
+if ! (cd "$(dirname "$sdist")" 2>/dev/null && sha256sum --quiet --status -c <(grep " llama_cpp_python-$version" "$OLDPWD/envs/sdist.lock")); then
+  echo "setup: fetching the sources of llama-cpp-python $version"
+  mkdir -p "$cache/sdist"
+  # download without building its metadata would need its build backend, so it is asked for with no dependencies
+  $pip download --no-deps --no-binary llama-cpp-python -d "$cache/sdist" "llama-cpp-python==$version"
+  (cd "$cache/sdist" && sha256sum --quiet -c <(grep " llama_cpp_python-$version" "$OLDPWD/envs/sdist.lock")) \
+    || { echo "setup: $sdist does not have the sha256 of envs/sdist.lock; nothing was installed" >&2; rm -f "$sdist"; exit 1; }
+fi
+if ! ls "$wheels"/llama_cpp_python-"$version"-*.whl >/dev/null 2>&1; then
+  echo "setup: building llama-cpp-python $version once (about 3 minutes on 2 cores); kept in $wheels"
+  # A native build may die on another CPU of the cluster: AVX2 and FMA stay on without it.
+  CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF" $pip wheel --no-deps -w "$wheels.part" "$sdist"
+  mv "$wheels.part"/*.whl "$wheels"/ && rmdir "$wheels.part"
+fi
+echo "setup: installing the locked packages into .venv"
+$pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,baselines,train,merge,gguf,convert,evaluate,report,dev]'
+echo "$want" > "$stamp"
