@@ -1,0 +1,100 @@
+"""The hash of the code a step runs: its program and the library modules it imports, through their syntax trees.
+
+Comments, formatting and docstrings cost nothing; a changed expression does. What only carries bytes (the harness: step, store,
+errors, progress) is left out, since no result follows from it: a step program imports it, and it is not descended into.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).parent
+SCRIPTS = LIBRARY.parent
+HARNESS = frozenset({"step", "errors", "progress"})
+
+
+def _canonical(node: Any) -> Any:
+    """A syntax tree as plain lists. Empty and absent fields are left out: they are what differs between Python's minor
+    versions (ast.dump prints them or not)."""
+    if isinstance(node, ast.AST):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, False) is not None:
+            node.body = node.body[1:]
+        fields = [(name, _canonical(value)) for name, value in ast.iter_fields(node) if name not in ("ctx", "type_comment", "kind")]
+        return [type(node).__name__, [[name, value] for name, value in fields if value not in (None, [])]]
+    if isinstance(node, list):
+        return [_canonical(item) for item in node]
+    return node if node is None else [type(node).__name__, repr(node)]
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module of the library, or None if it is none of ours."""
+    parts = module.split(".")
+    if parts[0] != LIBRARY.name:
+        return None
+    base = LIBRARY.joinpath(*parts[1:])
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _imports(tree: ast.AST, package: str) -> set[str]:
+    """Names of the modules a tree imports, anywhere in it (an import inside a function counts)."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], *([base] if base else [])])
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _data_files(tree: ast.Module) -> list[str]:
+    """What a module's `DATA_FILES = ("name", …)` names: files beside it that decide its results too."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DATA_FILES" for t in node.targets):
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def _module_name(path: Path) -> str:
+    relative = path.relative_to(SCRIPTS).with_suffix("")
+    return ".".join(relative.parts[:-1] if relative.name == "__init__" else relative.parts)
+
+
+def closure(program: Path) -> list[Path]:
+    """The program and every file of the library it imports, directly or not, in a fixed order, without the harness."""
+    seen: set[Path] = set()
+    waiting = [program]
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        name = _module_name(path)
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        waiting += [path.parent / data for data in _data_files(tree) if data.endswith(".py")]
+        for module in _imports(tree, package):
+            file = _file_of(module)
+            if file and file != LIBRARY / "__init__.py" and _module_name(file).split(".")[1] not in HARNESS:
+                waiting.append(file)
+    return sorted(seen)
+
+
+@cache
+def code_hash(step: str) -> str:
+    """The hash, 64 hex digits, of the program of a step and all it imports from the library."""
+    digest = hashlib.sha256()
+    for path in closure(SCRIPTS / f"{step}.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts: list[Any] = [_module_name(path)]
+        parts += [[data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()] for data in _data_files(tree)]
+        digest.update(repr([*parts, _canonical(tree)]).encode())
+    return digest.hexdigest()

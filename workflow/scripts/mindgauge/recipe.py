@@ -1,0 +1,77 @@
+"""A recipe: all that decides an entry, and where its inputs lie. Its key is the entry's name.
+
+The main process writes it while the DAG is built; the step's program reads it, and nothing else, for its parameters.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mindgauge.code import code_hash
+from mindgauge.files import read_json, write_json
+from mindgauge.lock import packages
+from mindgauge.store import KEY_DIGITS, digest
+
+STAMPS, RECIPES = Path("results/.entries"), Path("results/.recipes")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: `identity` goes into the key (a key, or the hash of the content behind a gate); `where` is the entry it
+    is read from, or `path` a file or directory outside the store."""
+
+    identity: str
+    where: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides one entry. `inputs` and `lists` hold Input by name; `group` is the group of packages it runs on."""
+
+    step: str
+    names: tuple[str, ...]
+    group: str
+    params: dict[str, Any]
+    inputs: dict[str, Input] = field(default_factory=dict)
+    lists: dict[str, list[Input]] = field(default_factory=dict)
+
+    def hashed(self) -> dict[str, Any]:
+        """The part the key is the hash of."""
+        return {
+            "step": self.step,
+            "names": list(self.names),
+            "code": code_hash(self.step),
+            "packages": list(packages(self.group)),
+            "params": self.params,
+            "inputs": {name: source.identity for name, source in self.inputs.items()},
+            "lists": {name: [source.identity for source in sources] for name, sources in self.lists.items()},
+        }
+
+    @property
+    def key(self) -> str:
+        """The first hex digits of the sha256 of all that decides the entry."""
+        return digest(self.hashed())[:KEY_DIGITS]
+
+    @property
+    def where(self) -> str:
+        """The entry's path below the store."""
+        return "/".join([self.step, *self.names, self.key])
+
+    def write(self, where: str, store: Path, group: bool) -> None:
+        """Writes the recipe file of an entry, unless it says so already."""
+        value = {
+            "recipe": self.hashed(),
+            "group": self.group,
+            "store": {"path": str(store), "group": group},
+            "inputs": {name: [source.where, source.path] for name, source in self.inputs.items()},
+            "lists": {name: [[source.where, source.path] for source in sources] for name, sources in self.lists.items()},
+        }
+        path = RECIPES / f"{where}.json"
+        if not path.is_file() or read_json(path) != value:
+            write_json(path, value)
+
+
+def recipe_file(stamp: Path) -> Path:
+    """The recipe file of the entry that a stamp names."""
+    return RECIPES / f"{stamp.relative_to(STAMPS).as_posix()}.json"

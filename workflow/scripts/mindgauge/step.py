@@ -1,0 +1,125 @@
+"""The harness of a step's program: it reads the recipe, checks that the key still holds and that the inputs are whole,
+lets the step work aside, and makes the result an entry of the store."""
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mindgauge.code import code_hash
+from mindgauge.errors import UserError
+from mindgauge.files import read_json, write_text
+from mindgauge.lock import packages
+from mindgauge.progress import span
+from mindgauge.recipe import STAMPS, recipe_file
+from mindgauge.store import KEY_DIGITS, Store, digest
+
+
+@dataclass
+class Step:
+    """What a step works with. It writes all its results into `out`; `work` is scratch that outlives a killed job;
+    `facts` go into the manifest, where gates read them."""
+
+    names: tuple[str, ...]
+    params: dict[str, Any]
+    inputs: dict[str, Path]
+    lists: dict[str, list[Path]]
+    out: Path
+    work: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def _where(stamp: Path) -> str:
+    try:
+        return stamp.relative_to(STAMPS).as_posix()
+    except ValueError:
+        raise UserError(
+            "this is not the stamp of an entry", where=str(stamp), instead=f"{STAMPS}/<step>/<names>/<key>, as Snakemake asks for it"
+        ) from None
+
+
+def _check_key(where: str, found: dict[str, Any]) -> None:
+    """Raises UserError if code or software changed after the recipe was written, or the recipe was edited."""
+    recipe = found["recipe"]
+    now = {**recipe, "code": code_hash(recipe["step"]), "packages": list(packages(found["group"]))}
+    if digest(now)[:KEY_DIGITS] != where.rpartition("/")[2]:
+        changed = [part for part in ("code", "packages") if now[part] != recipe[part]] or ["the recipe file"]
+        raise UserError(
+            f"{' and '.join(changed)} changed after this job was planned; its result would not be what its key says",
+            where=where,
+            instead="start Snakemake again: it plans the job anew",
+        )
+
+
+def _checked_inputs(store: Store, found: dict[str, Any]) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    def path(pair: list[str | None]) -> Path:
+        where, outside = pair
+        if where is None:
+            return Path(str(outside))
+        if wrong := store.verify(where):
+            if store.path(where).is_dir():
+                store.set_aside(where)
+            raise UserError(
+                f"an input is damaged ({'; '.join(wrong)}) and was set aside",
+                where=str(store.path(where)),
+                instead="start Snakemake again: it is made anew",
+            )
+        return store.path(where)
+
+    return (
+        {name: path(pair) for name, pair in found["inputs"].items()},
+        {name: [path(pair) for pair in pairs] for name, pairs in found["lists"].items()},
+    )
+
+
+def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
+    """Makes the entry that `stamp` names, unless it is there, and stamps it. Raises UserError."""
+    where = _where(stamp)
+    file = recipe_file(stamp)
+    if not file.is_file():
+        raise UserError("the recipe of this entry is missing", where=str(file), instead="let Snakemake start the step: it writes the recipe")
+    found = read_json(file)
+    if found["recipe"]["step"] != name:
+        raise UserError(f"this is an entry of the step {found['recipe']['step']!r}", where=str(stamp), instead=f"an entry of {name!r}")
+    os.umask(0o007 if found["store"]["group"] else 0o077)
+    store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
+    store.open()
+    _check_key(where, found)
+    if not store.has(where):
+        inputs, lists = _checked_inputs(store, found)
+        start = time.monotonic()
+        step = Step(tuple(found["recipe"]["names"]), found["recipe"]["params"], inputs, lists, store.aside(where), store.work(where))
+        print(f"{name} {' '.join(step.names)} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
+        try:
+            work(step)
+            store.put(where, step.out, found["recipe"], step.facts)
+        finally:
+            shutil.rmtree(step.out, ignore_errors=True)
+        shutil.rmtree(step.work, ignore_errors=True)
+        print(f"{name}: done in {span(time.monotonic() - start)}", file=sys.stderr, flush=True)
+    write_text(stamp, where + "\n")
+
+
+def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
+    """The command line of a step: `--entry STAMP`. A UserError is printed without a traceback; exit status 1."""
+    parser = argparse.ArgumentParser(prog=f"{name}.py", description=doc)
+    parser.add_argument("--entry", type=Path, required=True, metavar="STAMP", help=f"{STAMPS}/{name}/<names>/<key>; its recipe lies in results/.recipes")
+    arguments = parser.parse_args()
+    with exit_on_user_error():
+        make(name, arguments.entry, work)
+
+
+@contextlib.contextmanager
+def exit_on_user_error() -> Any:
+    """Turns a UserError into its message on stderr and exit status 1."""
+    try:
+        yield
+    except UserError as error:
+        print(error.message(), file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
