@@ -1,0 +1,1 @@
+"""The library the steps share. Steps import it; it imports nothing of ours outside itself."""

@@ -1,0 +1,77 @@
+# MindGauge: raw counselling corpora -> small screening models -> a reviewed report.
+# Named targets: all data labels sft train gguf evaluate report verify. Options: config/README.md.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+# The software is the locked environment (envs/); Snakemake's linter asks for one place that says so.
+container: None
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/label.smk"
+include: "rules/sft.smk"
+include: "rules/base.smk"
+include: "rules/train.smk"
+include: "rules/export.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+report: "report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        plan.targets(*STEPS),
+        "results/manifest.json",
+
+
+rule data:
+    input:
+        plan.targets("ingest", "unify", "minimise", "split"),
+
+
+rule labels:
+    input:
+        plan.targets("merge_labels"),
+
+
+rule sft:
+    input:
+        plan.targets("make_sft"),
+
+
+rule train:
+    input:
+        plan.targets("train"),
+
+
+rule gguf:
+    input:
+        plan.targets("convert", "quantise", "bundle"),
+
+
+rule evaluate:
+    input:
+        plan.targets("evaluate", "baselines"),
+
+
+rule report:
+    input:
+        plan.targets("report"),
+
+
+rule verify:
+    localrule: True
+    log:
+        "results/logs/verify.log",
+    threads: workflow.cores or 1
+    shell:
+        "python workflow/scripts/verify.py --threads {threads} 2>&1 | tee {log}"

@@ -1,0 +1,44 @@
+# Base models: fetched on the submit host, pinned, verified.
+
+rule make_base:
+    localrule: True
+    input:
+        needs_of("base"),
+    output:
+        "results/.entries/base/{model}/{key}",
+    log:
+        "results/logs/base/{model}/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    shell:
+        "python workflow/scripts/base.py --entry {output} > {log} 2>&1"
+
+
+checkpoint base_gate:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("base"),
+        entry=stamp_of("base"),
+    output:
+        "results/.gates/base/{model}.json",
+    log:
+        "results/logs/gate/base/{model}.log",
+    shell:
+        "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_base:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("base"),
+        entry=stamp_of("base"),
+    output:
+        "results/base/{model}/config.json",
+    log:
+        "results/logs/view/base/{model}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -1,0 +1,90 @@
+# What the rules share: the validated settings, the plan, and input functions. No rule here.
+import os
+import sys
+
+from mindgauge import epoch
+from mindgauge.config import Settings
+from mindgauge.plan import Plan, gate_file
+from mindgauge.files import read_json
+from mindgauge.step import exit_on_user_error
+
+EPOCH = str(epoch.EPOCH)
+STEPS = {
+    # step: the wildcards that name its entries
+    "ingest": ["source"],
+    "unify": [],
+    "minimise": [],
+    "split": [],
+    "label": ["shard"],
+    "merge_labels": [],
+    "make_sft": [],
+    "base": ["model"],
+    "train": ["model"],
+    "merge": ["model"],
+    "convert": ["model"],
+    "quantise": ["model", "quant"],
+    "evaluate": ["model", "variant"],
+    "baselines": [],
+    "bundle": ["model", "quant"],
+    "report": [],
+    "catalogue": [],
+}
+
+# Everything made is private; jobs run the Python that runs Snakemake.
+os.umask(0o007 if config.get("store_group") else 0o077)
+os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+
+
+wildcard_constraints:
+    key="[0-9a-f]{20}",
+    source="[A-Za-z0-9][A-Za-z0-9.-]*",
+    model="[a-z0-9][a-z0-9.-]*",
+    shard="[0-9]+",
+    quant="[A-Z0-9_]+",
+    variant="[A-Za-z0-9_]+",
+
+
+def ask_gate(name):
+    """What a gate says; raises until its checkpoint has run."""
+    kind, _, of = name.partition("/")
+    wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
+    return read_json(Path(checkpoints[f"{kind}_gate"].get(**wildcards).output[0]))
+
+
+def planned(method, step):
+    """An input function: what the plan's method says of the entry of `step` that the wildcards name."""
+
+    def ask(wildcards):
+        with exit_on_user_error():
+            found = method(step, *(wildcards[name] for name in STEPS[step]))
+        return ancient(found)
+
+    return ask
+
+
+def stamp_of(step):
+    """The stamp of an entry."""
+    return planned(plan.entry, step)
+
+
+def needs_of(step):
+    """The stamps and gates an entry is made from."""
+    return planned(plan.needs, step)
+
+
+def gates_of(step):
+    """The gates that were asked for the key of an entry."""
+    return planned(plan.gates, step)
+
+
+def raw_token(wildcards):
+    """The file that stands for the content of a raw source."""
+    with exit_on_user_error():
+        return ancient(plan.raw_token(wildcards.raw))
+
+
+with exit_on_user_error():
+    plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
+    if plan.main:
+        plan.store.open()
+        epoch.keep([*map(Path, plan.targets(*STEPS)), *Path("results/.gates").rglob("*.json")])

@@ -1,0 +1,158 @@
+# Raw files -> records -> student records -> split groups.
+
+checkpoint raw_gate:
+    localrule: True
+    input:
+        EPOCH,
+        token=raw_token,
+    output:
+        "results/.gates/raw/{raw}.json",
+    log:
+        "results/logs/gate/raw/{raw}.log",
+    shell:
+        "python workflow/scripts/hash_raw.py {input.token} {output} > {log} 2>&1"
+
+
+rule make_ingest:
+    input:
+        needs_of("ingest"),
+    output:
+        "results/.entries/ingest/{source}/{key}",
+    log:
+        "results/logs/ingest/{source}/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/ingest.py --entry {output} > {log} 2>&1"
+
+
+rule make_unify:
+    input:
+        needs_of("unify"),
+    output:
+        "results/.entries/unify/{key}",
+    log:
+        "results/logs/unify/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/unify.py --entry {output} > {log} 2>&1"
+
+
+rule make_minimise:
+    input:
+        needs_of("minimise"),
+    output:
+        "results/.entries/minimise/{key}",
+    log:
+        "results/logs/minimise/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/minimise.py --entry {output} > {log} 2>&1"
+
+
+checkpoint minimised_gate:
+    localrule: True
+    input:
+        EPOCH,
+        ancient([gate_file(f"raw/{source}") for source in plan.settings.config.sources]),
+        gates_of("minimise"),
+        entry=stamp_of("minimise"),
+    output:
+        "results/.gates/minimised.json",
+    log:
+        "results/logs/gate/minimised.log",
+    shell:
+        "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
+
+
+rule make_split:
+    input:
+        needs_of("split"),
+    output:
+        "results/.entries/split/{key}",
+    log:
+        "results/logs/split/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/split.py --entry {output} > {log} 2>&1"
+
+
+rule view_ingest:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("ingest"),
+        entry=stamp_of("ingest"),
+    output:
+        "results/data/ingest/{source}/stats.json",
+        "results/data/ingest/{source}/quarantine.jsonl",
+    log:
+        "results/logs/view/ingest/{source}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_unified:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("unify"),
+        entry=stamp_of("unify"),
+    output:
+        "results/data/unified.jsonl",
+        report(
+            "results/data/stats.json",
+            caption="../report/stats.rst",
+            category="Data",
+            labels={"table": "unify"},
+        ),
+    log:
+        "results/logs/view/unified.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_minimised:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("minimise"),
+        entry=stamp_of("minimise"),
+    output:
+        "results/data/unified_min.jsonl",
+        "results/data/gold.jsonl",
+        report(
+            "results/data/stats_min.json",
+            caption="../report/stats.rst",
+            category="Data",
+            labels={"table": "minimise"},
+        ),
+    log:
+        "results/logs/view/minimised.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_split:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("split"),
+        entry=stamp_of("split"),
+    output:
+        "results/data/groups.jsonl",
+    log:
+        "results/logs/view/split.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

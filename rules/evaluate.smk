@@ -1,0 +1,66 @@
+# The same held-out rows for every variant and the plain baselines.
+
+rule make_evaluate:
+    input:
+        needs_of("evaluate"),
+    output:
+        "results/.entries/evaluate/{model}/{variant}/{key}",
+    log:
+        "results/logs/evaluate/{model}/{variant}/{key}.log",
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=240,
+    shell:
+        "python workflow/scripts/evaluate.py --entry {output} > {log} 2>&1"
+
+
+rule make_baselines:
+    input:
+        needs_of("baselines"),
+    output:
+        "results/.entries/baselines/{key}",
+    log:
+        "results/logs/baselines/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/baselines.py --entry {output} > {log} 2>&1"
+
+
+rule view_evaluation:
+    localrule: True
+    input:
+        EPOCH,
+        ancient("results/.gates/base/{model}.json"),
+        gates_of("evaluate"),
+        entry=stamp_of("evaluate"),
+    output:
+        report(
+            "results/models/{model}/eval/{variant}.json",
+            caption="../report/metrics.rst",
+            category="Evaluation",
+            labels={"model": "{model}", "variant": "{variant}"},
+        ),
+    log:
+        "results/logs/view/evaluation/{model}/{variant}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --file metrics.json > {log} 2>&1"
+
+
+rule view_baselines:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("baselines"),
+        entry=stamp_of("baselines"),
+    output:
+        "results/eval/baselines/majority.json",
+        "results/eval/baselines/keywords.json",
+        "results/eval/baselines/tfidf.json",
+    log:
+        "results/logs/view/baselines.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,0 +1,91 @@
+# Merged model -> GGUF -> quants -> bundle.
+
+rule make_convert:
+    input:
+        needs_of("convert"),
+    output:
+        "results/.entries/convert/{model}/{key}",
+    log:
+        "results/logs/convert/{model}/{key}.log",
+    threads: 2
+    resources:
+        mem_mb=32000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/convert.py --entry {output} > {log} 2>&1"
+
+
+rule make_quantise:
+    input:
+        needs_of("quantise"),
+    output:
+        "results/.entries/quantise/{model}/{quant}/{key}",
+    log:
+        "results/logs/quantise/{model}/{quant}/{key}.log",
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/quantise.py --entry {output} > {log} 2>&1"
+
+
+rule make_bundle:
+    input:
+        needs_of("bundle"),
+    output:
+        "results/.entries/bundle/{model}/{quant}/{key}",
+    log:
+        "results/logs/bundle/{model}/{quant}/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/bundle.py --entry {output} > {log} 2>&1"
+
+
+rule view_f16:
+    localrule: True
+    input:
+        EPOCH,
+        ancient("results/.gates/base/{model}.json"),
+        gates_of("convert"),
+        entry=stamp_of("convert"),
+    output:
+        "results/models/{model}/gguf/{model}-f16.gguf",
+    log:
+        "results/logs/view/f16/{model}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
+
+
+rule view_quant:
+    localrule: True
+    input:
+        EPOCH,
+        ancient("results/.gates/base/{model}.json"),
+        gates_of("quantise"),
+        entry=stamp_of("quantise"),
+    output:
+        "results/models/{model}/gguf/{model}-{quant}.gguf",
+    log:
+        "results/logs/view/quant/{model}/{quant}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
+
+
+rule view_bundle:
+    localrule: True
+    input:
+        EPOCH,
+        ancient("results/.gates/base/{model}.json"),
+        gates_of("bundle"),
+        entry=stamp_of("bundle"),
+    output:
+        "results/models/{model}/bundle/{quant}/README.md",
+        "results/models/{model}/bundle/{quant}/checksums.txt",
+    log:
+        "results/logs/view/bundle/{model}/{quant}.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -1,0 +1,65 @@
+# What people read, and the list of every artifact.
+
+rule make_report:
+    input:
+        needs_of("report"),
+    output:
+        "results/.entries/report/{key}",
+    log:
+        "results/logs/report/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/report.py --entry {output} > {log} 2>&1"
+
+
+rule make_catalogue:
+    input:
+        needs_of("catalogue"),
+    output:
+        "results/.entries/catalogue/{key}",
+    log:
+        "results/logs/catalogue/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/catalogue.py --entry {output} > {log} 2>&1"
+
+
+rule view_report:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("report"),
+        entry=stamp_of("report"),
+    output:
+        report(
+            "results/report/index.html",
+            caption="../report/index.rst",
+            category="Report",
+            labels={"page": "results"},
+        ),
+        "results/report/results.json",
+        "results/report/results.txt",
+    log:
+        "results/logs/view/report.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_manifest:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("catalogue"),
+        entry=stamp_of("catalogue"),
+    output:
+        "results/manifest.json",
+    log:
+        "results/logs/view/manifest.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

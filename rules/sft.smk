@@ -1,0 +1,54 @@
+# Records, labels and groups -> supervised rows.
+
+rule make_make_sft:
+    input:
+        needs_of("make_sft"),
+    output:
+        "results/.entries/make_sft/{key}",
+    log:
+        "results/logs/make_sft/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/make_sft.py --entry {output} > {log} 2>&1"
+
+
+checkpoint sft_gate:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("make_sft"),
+        entry=stamp_of("make_sft"),
+    output:
+        "results/.gates/sft.json",
+    log:
+        "results/logs/gate/sft.log",
+    shell:
+        "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_sft:
+    localrule: True
+    input:
+        EPOCH,
+        gates_of("make_sft"),
+        entry=stamp_of("make_sft"),
+    output:
+        "results/sft/train.jsonl",
+        "results/sft/val.jsonl",
+        "results/sft/test.jsonl",
+        "results/sft/gold.jsonl",
+        "results/sft/sft_student_mental.jsonl",
+        "results/sft/dataset_info.json",
+        report(
+            "results/sft/stats.json",
+            caption="../report/stats.rst",
+            category="Data",
+            labels={"table": "supervised rows"},
+        ),
+    log:
+        "results/logs/view/sft.log",
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,0 +1,56 @@
+"""Views: the names people use, as links to files of store entries."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from mindgauge.errors import UserError
+from mindgauge.files import read_json, write_json
+from mindgauge.recipe import STAMPS, recipe_file
+from mindgauge.store import Store
+
+
+def opened(stamp: Path) -> tuple[Store, str]:
+    """The store and the place in it of the entry that a stamp names. Raises UserError if it is not there."""
+    found = read_json(recipe_file(stamp))
+    store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
+    where = stamp.relative_to(STAMPS).as_posix()
+    if not store.has(where):
+        raise UserError("this entry is not in the store", where=str(store.path(where)), instead="start Snakemake again: it is made anew")
+    return store, where
+
+
+def _link(view: Path, target: Path) -> None:
+    """Makes `view` a link to `target`, by way of a name aside. Relative, so that a moved clone keeps its views."""
+    view.parent.mkdir(parents=True, exist_ok=True)
+    aside = view.with_name(f".{view.name}.{os.getpid()}.part")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(os.path.relpath(target.resolve(), view.parent.resolve()))
+    aside.replace(view)
+
+
+def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool) -> None:
+    """Points each view at the file of the same name in the entry (at `file`, if given). With `everything`, all files of
+    the entry are shown in the directory of the first view, and links to files it no longer has are taken away."""
+    store, where = opened(stamp)
+    entry, files = store.path(where), store.manifest(where)["files"]
+    views = list(views)
+    for view in views:
+        name = file or (view.name if view.name in files else next((f for f in files if str(view).endswith("/" + f)), view.name))
+        if name not in files:
+            raise UserError(f"the entry {where} holds no {name}", where=str(view), instead=f"one of {', '.join(sorted(files))}")
+        _link(view, entry / name)
+    if everything:
+        directory = views[0].parent
+        for old in [path for path in directory.rglob("*") if path.is_symlink() and path.relative_to(directory).as_posix() not in files]:
+            if ".part" not in old.name and not any(old == view for view in views):
+                old.unlink()
+        for name in files:
+            _link(directory / name, entry / name)
+
+
+def write_gate(stamp: Path, gate: Path) -> None:
+    """Writes what a gate says of an entry: where it is, the hash of each file, and its facts."""
+    store, where = opened(stamp)
+    manifest = store.manifest(where)
+    write_json(gate, {"where": where, "files": manifest["files"], "facts": manifest["facts"]})

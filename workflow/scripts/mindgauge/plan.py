@@ -1,0 +1,334 @@
+"""The plan: for every entry its recipe, that is what decides it. The rules ask it for stamps; it asks the gates.
+
+One method a step. `Plan.entry` names the stamp of an entry, `Plan.needs` what its job must wait for.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mindgauge import raw, readers
+from mindgauge.config import Settings, read_yaml
+from mindgauge.errors import UserError
+from mindgauge.files import read_json, write_text
+from mindgauge.recipe import STAMPS, Input, Recipe
+from mindgauge.store import Store, digest
+
+GATES = Path("results/.gates")
+MODELS_LOCK = Path("config/models.lock.yaml")
+VARIANTS = ("base", "merged", "f16")
+
+
+def gate_file(name: str) -> str:
+    """The fixed path of a gate: `minimised`, `labels`, `sft`, `base/<model>`, `raw/<source>`."""
+    return str(GATES / f"{name}.json")
+
+
+class Plan:
+    """Recipes from the settings and the gates.
+
+    `gate` returns what a gate says; inside Snakemake it goes through the checkpoint, so that it raises until that has run.
+    `main` is whether this is Snakemake's main process: only that one writes.
+    """
+
+    def __init__(self, settings: Settings, gate: Callable[[str], dict[str, Any]], *, main: bool = True) -> None:
+        self.settings, self._ask, self.main = settings, gate, main
+        config = settings.config
+        self.store = Store(Path(os.environ.get("MINDGAUGE_STORE") or config.store), group=config.store_group)
+        self.labels = settings.scheme.to_dict()
+        self._asked: set[str] = set()
+
+    # What rules ask
+
+    def entry(self, step: str, *names: str) -> str:
+        """The stamp of an entry. Its recipe is written; an entry that is in the store is stamped, and a stamp whose
+        entry is gone is taken away, so that Snakemake's own existence check decides."""
+        where = self.recipe(step, *names).where
+        stamp = STAMPS / where
+        if self.main:
+            self.recipe(step, *names).write(where, self.store.root, self.store.group)
+            if self.store.has(where) and not stamp.exists():
+                write_text(stamp, where + "\n")
+            elif stamp.exists() and not self.store.has(where):
+                stamp.unlink()
+        return str(stamp)
+
+    def needs(self, step: str, *names: str) -> list[str]:
+        """The stamps of the entries a step reads, and the files of all gates that were asked on the way.
+
+        Who asks a gate must list its file too: only direct dependants of a checkpoint are looked at again after it ran.
+        """
+        recipe, gates = self._recorded(step, *names)
+        stamps = []
+        for source in [*recipe.inputs.values(), *(item for items in recipe.lists.values() for item in items)]:
+            if source.where is not None and not source.identity.startswith("content:"):
+                parts = source.where.split("/")
+                stamps.append(self.entry(parts[0], *parts[1:-1]))
+        return [*dict.fromkeys(stamps), *sorted(gate_file(gate) for gate in gates)]
+
+    def gates(self, step: str, *names: str) -> list[str]:
+        """The files of the gates that were asked for the key of an entry."""
+        return sorted(gate_file(gate) for gate in self._recorded(step, *names)[1])
+
+    def raw_token(self, name: str) -> str:
+        """The file that stands for the content of a source, or of a local base model (`base-<model>`), in the DAG."""
+        if name.startswith("base-"):
+            model = self.settings.model(name.removeprefix("base-"))
+            return raw.token_file(name, Path(str(model.path)), f"models.{name.removeprefix('base-')}.path", lambda: None, main=self.main)
+        if name == "labeller":
+            label = self.settings.config.label
+            option = "model" if label.backend == "llama-cpp" else "file"
+            return raw.token_file(name, Path(str(getattr(label, option))), f"label.{option}", lambda: None, main=self.main)
+        source = self.settings.config.sources[name]
+        path = Path(source.path)
+        return raw.token_file(name, path, f"sources.{name}.path", lambda: readers.check(source.reader, path, name, source.columns), main=self.main)
+
+    def recipe(self, step: str, *names: str) -> Recipe:
+        """The recipe of an entry. Raises UserError for a name that does not exist, and whatever a gate raises."""
+        method = getattr(self, f"_{step}")
+        group, params, inputs, lists = method(*names)
+        return Recipe(step, names, group, params, inputs, lists)
+
+    # Inputs
+
+    def _recorded(self, step: str, *names: str) -> tuple[Recipe, frozenset[str]]:
+        self._asked = set()
+        return self.recipe(step, *names), frozenset(self._asked)
+
+    def _gate(self, name: str) -> dict[str, Any]:
+        self._asked.add(name)
+        return self._ask(name)
+
+    def _key(self, step: str, *names: str) -> Input:
+        """An input known by its key: nothing need exist."""
+        recipe = self.recipe(step, *names)
+        return Input(recipe.key, where=recipe.where)
+
+    def _content(self, gate: str, *files: str) -> Input:
+        """An input known by the content of some of its files (of all, if none is named), as a gate tells."""
+        found = self._gate(gate)
+        chosen = {name: found["files"][name]["sha256"] for name in files or found["files"]}
+        return Input(f"content:{digest(chosen)}", where=found["where"])
+
+    def _raw(self, name: str, path: str) -> Input:
+        return Input(f"content:{self._gate(f'raw/{name}')['sha256']}", path=path)
+
+    def _template(self, model: str) -> str:
+        family = self.settings.model(model).family
+        return Path(f"config/templates/{family}.jinja").read_text(encoding="utf-8")
+
+    # Steps: group of packages, params, inputs, lists
+
+    def _ingest(self, source: str) -> Any:
+        config = self.settings.config.sources[source]
+        params = {"source": source, **config.model_dump(include={"reader", "role", "columns"}), "labels": self.labels}
+        return "data", params, {"raw": self._raw(source, config.path)}, {}
+
+    def _unify(self) -> Any:
+        return "data", {}, {}, {"ingest": [self._key("ingest", source) for source in self.settings.config.sources]}
+
+    def _minimise(self) -> Any:
+        params = self.settings.config.data.model_dump(include={"min_counsellor_chars", "length_rule", "max_turns", "max_chars"})
+        return "data", params, {"unify": self._key("unify")}, {}
+
+    def _split(self) -> Any:
+        params = self.settings.config.data.model_dump(include={"near_duplicate", "permutations"})
+        return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl")}, {}
+
+    def shards(self) -> int:
+        """How many labelling jobs there are."""
+        return max(1, math.ceil(self._gate("minimised")["facts"]["records"] / self.settings.config.label.shard_size))
+
+    def _label(self, shard: str) -> Any:
+        label = self.settings.config.label
+        params: dict[str, Any] = {"backend": label.backend, "shard": int(shard), "shards": self.shards(), "labels": self.labels}
+        inputs = {"minimise": self._content("minimised", "unified_min.jsonl")}
+        if label.backend == "llama-cpp":
+            params |= {"instruction": self.settings.instruction, "context": label.context}
+            inputs["model"] = self._raw("labeller", str(label.model))
+        elif label.backend == "file":
+            inputs["file"] = self._raw("labeller", str(label.file))
+        return ("gguf" if label.backend == "llama-cpp" else "data"), params, inputs, {}
+
+    def _merge_labels(self) -> Any:
+        params = {"label": self.settings.config.label.model_dump(include={"backend", "context"}), "instruction": self.settings.instruction, "labels": self.labels}
+        shards = [self._key("label", str(number)) for number in range(self.shards())]
+        return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl")}, {"shards": shards}
+
+    def _make_sft(self) -> Any:
+        params = {**self.settings.config.sft.model_dump(), "instruction": self.settings.instruction, "labels": self.labels}
+        inputs = {
+            "minimise": self._content("minimised", "unified_min.jsonl", "gold.jsonl"),
+            "split": self._key("split"),
+            "labels": self._content("labels", "dataset.jsonl"),
+        }
+        return "data", params, inputs, {}
+
+    def _base(self, model: str) -> Any:
+        stanza = self.settings.model(model)
+        if stanza.path is not None:
+            return "torch", {"model": model, "hub": None, "lock": None}, {"raw": self._raw(f"base-{model}", stanza.path)}, {}
+        locked = (read_yaml(MODELS_LOCK) if MODELS_LOCK.is_file() else {}).get(model)
+        return "torch", {"model": model, "hub": stanza.hub, "lock": locked}, {}, {}
+
+    def _train(self, model: str) -> Any:
+        stanza = self.settings.model(model)
+        params = {"model": model, "train": self.settings.train(model), "template": self._template(model), "family": stanza.family, "context": stanza.context, "labels": self.labels}
+        return "train", params, {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._content(f"base/{model}")}, {}
+
+    def _merge(self, model: str) -> Any:
+        stanza = self.settings.model(model)
+        params = {"model": model, "template": self._template(model), "family": stanza.family, "context": stanza.context}
+        inputs = {"train": self._key("train", model), "base": self._content(f"base/{model}"), "sft": self._content("sft", "train.jsonl", "val.jsonl")}
+        return "merge", params, inputs, {}
+
+    def _convert(self, model: str) -> Any:
+        return "convert", {"model": model, "outtype": "f16"}, {"merge": self._key("merge", model)}, {}
+
+    def _quantise(self, model: str, quant: str) -> Any:
+        return "gguf", {"model": model, "quant": self.settings.quant(model, quant)}, {"convert": self._key("convert", model)}, {}
+
+    def variants(self, model: str) -> list[str]:
+        """Every variant of a model that is evaluated."""
+        return [*VARIANTS, *self.settings.quants(model)]
+
+    def _artifact(self, model: str, variant: str) -> Input:
+        if variant == "base":
+            return self._content(f"base/{model}")
+        if variant in ("merged", "f16"):
+            return self._key({"merged": "merge", "f16": "convert"}[variant], model)
+        return self._key("quantise", model, variant)
+
+    def _evaluate(self, model: str, variant: str) -> Any:
+        stanza = self.settings.model(model)
+        params = {
+            "model": model,
+            "variant": variant,
+            "kind": "hf" if variant in ("base", "merged") else "gguf",
+            "template": self._template(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            **self.settings.config.evaluate.model_dump(),
+            "labels": self.labels,
+        }
+        inputs = {"sft": self._content("sft", "test.jsonl", "gold.jsonl"), "artifact": self._artifact(model, variant)}
+        if params["kind"] == "gguf":  # the tokenizer whose ids llama.cpp's must equal
+            inputs["tokenizer"] = self._key("merge", model)
+        return "evaluate", params, inputs, {}
+
+    def _baselines(self) -> Any:
+        return "baselines", {"labels": self.labels}, {"sft": self._content("sft")}, {}
+
+    def _bundle(self, model: str, quant: str) -> Any:
+        stanza = self.settings.model(model)
+        sources = self.settings.config.sources
+        params = {
+            "model": model,
+            "quant": quant,
+            "stanza": stanza.model_dump(exclude={"train", "path"}),
+            "template": self._template(model),
+            "instruction": self.settings.instruction,
+            "labels": self.labels,
+            "sources": {name: source.model_dump(include={"licence", "notice", "redistribute"}) for name, source in sources.items()},
+            "notice": self.settings.config.report.notice,
+        }
+        inputs = {
+            "quantise": self._key("quantise", model, quant),
+            "merge": self._key("merge", model),
+            "evaluate": self._key("evaluate", model, quant),
+            "sft": self._content("sft"),
+        }
+        return "report", params, inputs, {}
+
+    def _report(self) -> Any:
+        config = self.settings.config
+        models = config.models
+        quantised = [(model, quant) for model in models for quant in self.settings.quants(model)]
+        evaluated = [(model, variant) for model in models for variant in self.variants(model)]
+        params = {
+            **config.report.model_dump(),
+            "sources": list(config.sources),
+            "models": models,
+            "quantised": [list(pair) for pair in quantised],
+            "evaluated": [list(pair) for pair in evaluated],
+            "labels": self.labels,
+        }
+        inputs = {
+            "unify": self._key("unify"),
+            "minimise": self._key("minimise"),
+            "split": self._key("split"),
+            "labels": self._key("merge_labels"),
+            "sft": self._key("make_sft"),
+            "baselines": self._key("baselines"),
+        }
+        lists = {
+            "ingest": [self._key("ingest", source) for source in config.sources],
+            "train": [self._key("train", model) for model in models],
+            "merge": [self._key("merge", model) for model in models],
+            "quantise": [self._key("quantise", *pair) for pair in quantised],
+            "evaluate": [self._key("evaluate", *pair) for pair in evaluated],
+        }
+        return "report", params, inputs, lists
+
+    def _catalogue(self) -> Any:
+        views = self.views()
+        params = {"views": [{"view": view, "step": step, "names": list(names), "file": file} for view, step, names, file in views]}
+        entries = [self._key(step, *names) if step != "base" else self._content(f"base/{names[0]}") for _, step, names, _ in views]
+        return "report", params, {}, {"entries": entries}
+
+    # Views
+
+    def views(self) -> list[tuple[str, str, tuple[str, ...], str]]:
+        """Every view under results/ that `all` makes: its path, and the step, names and file it shows."""
+        settings, models = self.settings, self.settings.config.models
+        found: list[tuple[str, str, tuple[str, ...], str]] = []
+
+        def add(directory: str, step: str, names: tuple[str, ...], *files: str) -> None:
+            found.extend((f"{directory}/{file}", step, names, file) for file in files)
+
+        for source in settings.config.sources:
+            add(f"data/ingest/{source}", "ingest", (source,), "stats.json", "quarantine.jsonl")
+        add("data", "unify", (), "unified.jsonl", "stats.json")
+        add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json")
+        add("data", "split", (), "groups.jsonl")
+        add("labels", "merge_labels", (), "dataset.jsonl", "stats.json")
+        add("sft", "make_sft", (), "train.jsonl", "val.jsonl", "test.jsonl", "gold.jsonl", "sft_student_mental.jsonl", "dataset_info.json", "stats.json")
+        for model in models:
+            add(f"base/{model}", "base", (model,), "config.json")
+            add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
+            add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
+            found.append((f"models/{model}/gguf/{model}-f16.gguf", "convert", (model,), "model.gguf"))
+            for quant in settings.quants(model):
+                found.append((f"models/{model}/gguf/{model}-{quant}.gguf", "quantise", (model, quant), "model.gguf"))
+                add(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")
+            for variant in self.variants(model):
+                found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
+        add("eval/baselines", "baselines", (), "majority.json", "keywords.json", "tfidf.json")
+        add("report", "report", (), "index.html", "results.json", "results.txt")
+        return found
+
+    def targets(self, *steps: str) -> list[str]:
+        """The views of some steps, as targets."""
+        return [f"results/{view}" for view, step, _, _ in self.views() if step in steps]
+
+
+ADAPTER = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "train_results.json",
+    "eval_results.json",
+    "log_history.json",
+    "training_loss.png",
+    "training_eval_loss.png",
+    "run.json",
+)
+
+
+def read_gate(name: str) -> dict[str, Any]:
+    """What a gate's file says, for programs that stand outside Snakemake. Raises UserError if it has not been made."""
+    path = Path(gate_file(name))
+    if not path.is_file():
+        raise UserError(f"the gate {name} has not been made yet", where=str(path), instead="run the workflow first")
+    return read_json(path)
