@@ -1,0 +1,55 @@
+# Everything a person types. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+SNAKEMAKE := $(BIN)/snakemake
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check report verify clean-results lock sample
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## create .venv from the lock; builds llama-cpp-python once and keeps it
+	@bash envs/setup.sh
+
+build/tiny/.made: workflow/scripts/make_tiny_models.py workflow/scripts/mindgauge/tiny_models.py | setup
+	@$(BIN)/python workflow/scripts/make_tiny_models.py --out build/tiny
+	@touch $@
+
+demo: setup build/tiny/.made  ## raw files to report on the synthetic sample, with two tiny models
+	@$(SNAKEMAKE) --profile profiles/demo all
+	@cat results/report/results.txt
+	@echo "report: $$(realpath -s results/report/index.html)"
+
+test: setup build/tiny/.made  ## unit, config and DAG tests and one end-to-end run
+	@$(PYTEST) tests -m "not slow"
+
+test-all: setup build/tiny/.made  ## what needs longer or more: all families, SLURM, faults
+	@$(PYTEST) tests -m "slow"
+
+check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
+	@ruff check . && ruff format --check .
+	@mypy
+	@snakefmt --check Snakefile rules
+	@$(SNAKEMAKE) --lint
+	@$(BIN)/python workflow/scripts/document_config.py --check
+
+report:  ## results/report.zip: the review in Snakemake's own viewer
+	@$(SNAKEMAKE) --profile profiles/demo --report results/report.zip
+	@echo "report: results/report.zip"
+
+verify:  ## hash every artifact again and name what differs
+	@$(SNAKEMAKE) --profile profiles/demo verify
+
+clean-results:  ## remove results/ (and the store in it)
+	@rm -rf results .snakemake
+
+lock:  ## write envs/lock.txt anew (needs uv)
+	@env -u UV_FIND_LINKS uv pip compile --universal --python-version 3.11 --all-extras --no-emit-index-url --no-header pyproject.toml -o envs/lock.txt
+
+sample:  ## write data/sample anew from its generator
+	@$(BIN)/python workflow/scripts/make_sample.py --out data/sample
