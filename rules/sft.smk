@@ -1,6 +1,6 @@
 # Records, labels and groups -> supervised rows.
 
-rule make_make_sft:
+rule make_sft:
     input:
         needs_of("make_sft"),
     output:

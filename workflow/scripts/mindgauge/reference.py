@@ -1,0 +1,81 @@
+"""The option reference (config/README.md) and the JSON schemas (config/schemas/), made from the configuration's models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from mindgauge.config import Config, Data, Evaluate, Label, Model, Report, Sft, Source, Train
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "Top level": Config,
+    "sources.&lt;name&gt;": Source,
+    "data": Data,
+    "label": Label,
+    "sft": Sft,
+    "train": Train,
+    "evaluate": Evaluate,
+    "report": Report,
+    "A stanza of models.yaml": Model,
+}
+HEAD = """# Options
+
+Made from `workflow/scripts/mindgauge/config.py` by `python workflow/scripts/document_config.py`; a test keeps it in step.
+
+`config.yaml` holds what differs from the defaults; an overlay (`--configfile my.yaml`) changes single keys of it.
+`models.yaml` holds one stanza a base model, `labels.yaml` the label scheme, `prompts/` the instruction, `templates/` one chat
+template a family. `models.lock.yaml` is written when a base is first fetched: commit and sha256 of each file, obeyed from then on.
+Every key is checked before any job starts; an unknown one is answered with the nearest valid key.
+"""
+
+
+def _default(field: Any) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return "its section"
+    return f"`{json.dumps(field.default, ensure_ascii=False)}`"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The allowed values of an option, from its JSON schema."""
+    if "enum" in schema:
+        return " \\| ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "$ref" in schema:
+        return "section"
+    if "anyOf" in schema:
+        return " or ".join(_kind(part) for part in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    if schema.get("type") == "object":
+        return "mapping"
+    bounds = [f"{sign} {schema[name]}" for name, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")) if name in schema]
+    return " ".join([str(schema.get("type", "any")), *bounds])
+
+
+def reference() -> str:
+    """The text of config/README.md."""
+    parts = [HEAD]
+    for title, section in SECTIONS.items():
+        properties = section.model_json_schema()["properties"]
+        parts.append(f"\n## {title}\n\n{section.__doc__}\n\n| key | values | default | meaning |\n|---|---|---|---|\n")
+        for name, field in section.model_fields.items():
+            parts.append(f"| `{name}` | {_kind(properties[name])} | {_default(field)} | {field.description} |\n")
+    return "".join(parts)
+
+
+def documents() -> dict[Path, str]:
+    """Every file made from the models, with its text."""
+
+    def schema(model: type[BaseModel]) -> str:
+        return json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+    return {
+        Path("config/README.md"): reference(),
+        Path("config/schemas/config.schema.json"): schema(Config),
+        Path("config/schemas/model.schema.json"): schema(Model),
+    }
