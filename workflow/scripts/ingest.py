@@ -1,0 +1,13 @@
+"""Raw files of one source -> records.jsonl, and a quarantine of what could not be read."""
+
+from mindgauge import ingesting
+from mindgauge.step import Step, run
+
+
+def work(step: Step) -> None:
+    """Reads the source `names[0]` with its reader."""
+    ingesting.ingest(step.inputs["raw"], step.out, **step.params)
+
+
+if __name__ == "__main__":
+    run("ingest", work, __doc__)

@@ -1,0 +1,13 @@
+"""Records, groups and labels -> supervised rows in train, val, test and gold."""
+
+from mindgauge import sft
+from mindgauge.step import Step, run
+
+
+def work(step: Step) -> None:
+    """Hands the inputs to the library."""
+    sft.make(step.inputs, step.out, **step.params)
+
+
+if __name__ == "__main__":
+    run("make_sft", work, __doc__)

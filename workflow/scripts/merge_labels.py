@@ -1,0 +1,13 @@
+"""Labels of all shards -> dataset.jsonl and the repro package."""
+
+from mindgauge import labelling
+from mindgauge.step import Step, run
+
+
+def work(step: Step) -> None:
+    """Hands the inputs to the library."""
+    labelling.merge(step.inputs["minimise"], step.lists["shards"], step.out, **step.params)
+
+
+if __name__ == "__main__":
+    run("merge_labels", work, __doc__)

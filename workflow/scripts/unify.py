@@ -1,0 +1,13 @@
+"""Records of all sources -> unified.jsonl: one form, identities replaced, content-derived ids."""
+
+from mindgauge import unifying
+from mindgauge.step import Step, run
+
+
+def work(step: Step) -> None:
+    """Hands the inputs to the library."""
+    unifying.unify(step.lists["ingest"], step.out)
+
+
+if __name__ == "__main__":
+    run("unify", work, __doc__)
