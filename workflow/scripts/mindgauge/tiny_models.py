@@ -1,0 +1,105 @@
+"""Tiny base models of true architecture with random weights, so that the chain runs without a hub.
+
+Their tokenizers are of the true kind (byte-level BPE with the family's own pre-tokenizer and special tokens), trained on the
+synthetic sample. Rows are 256 wide, so that K-quants need no fallback.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+SEED = 20261124
+VOCABULARY = 1536
+WIDTH = 256
+# The pre-tokenizers of the families, as their tokenizer.json have them.
+QWEN2_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def tokenizer(texts: Iterator[str], split: str, specials: list[str], bos: str | None, eos: str, pad: str, nfc: bool) -> Any:
+    """A byte-level BPE tokenizer trained on `texts`; special tokens stand at its end, as in the true ones."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE(byte_fallback=False))
+    if nfc:
+        made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(split), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    made.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=VOCABULARY - len(specials), initial_alphabet=alphabet, show_progress=False))
+    made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in specials])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token=bos, eos_token=eos, pad_token=pad, clean_up_tokenization_spaces=False, model_max_length=4096
+    )
+
+
+def _save(model: Any, made: Any, out: Path) -> None:
+    model.generation_config.pad_token_id = made.pad_token_id
+    model.save_pretrained(str(out))
+    made.save_pretrained(str(out))
+
+
+def _shape(made: Any) -> dict[str, Any]:
+    return {
+        "vocab_size": len(made),
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": WIDTH // 4,
+        "max_position_embeddings": 4096,
+        "bos_token_id": made.bos_token_id,
+        "eos_token_id": made.eos_token_id,
+        "pad_token_id": made.pad_token_id,
+        "tie_word_embeddings": True,
+        # Random weights of this size let so small a model learn in a few hundred steps.
+        "initializer_range": 0.06,
+        "dtype": "float32",
+    }
+
+
+def tiny_qwen2(texts: Iterator[str], out: Path) -> None:
+    """Qwen2 with the special tokens of DeepSeek-R1-Distill."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    specials = ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>"]
+    made = tokenizer(texts, QWEN2_SPLIT, specials, specials[3], specials[0], specials[0], nfc=True)
+    _save(Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made, out)
+
+
+def tiny_qwen3(texts: Iterator[str], out: Path) -> None:
+    """Qwen3."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+    made = tokenizer(texts, QWEN2_SPLIT, specials, None, specials[2], specials[0], nfc=True)
+    _save(Qwen3ForCausalLM(Qwen3Config(**_shape(made))), made, out)
+
+
+def tiny_llama(texts: Iterator[str], out: Path) -> None:
+    """Llama 3."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    specials = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|finetune_right_pad_id|>"]
+    made = tokenizer(texts, LLAMA3_SPLIT, specials, specials[0], specials[4], specials[5], nfc=False)
+    _save(LlamaForCausalLM(LlamaConfig(**_shape(made))), made, out)
+
+
+FAMILIES: dict[str, Callable[[Iterator[str], Path], None]] = {"tiny-qwen2": tiny_qwen2, "tiny-qwen3": tiny_qwen3, "tiny-llama": tiny_llama}
+
+
+def make(name: str, sample: Path, extra: str, out: Path) -> None:
+    """Writes the tiny model `name`; its vocabulary is learnt from the text files below `sample` and `extra` (instruction
+    and answers). The same inputs give the same bytes."""
+    import torch
+
+    torch.manual_seed(SEED)
+    files = sorted(path for path in sample.rglob("*") if path.suffix in (".txt", ".json"))
+    texts = itertools.chain([extra] * 20, (path.read_text(encoding="utf-8") for path in files))
+    out.mkdir(parents=True, exist_ok=True)
+    FAMILIES[name](texts, out)
