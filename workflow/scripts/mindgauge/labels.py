@@ -100,13 +100,12 @@ class Scheme:
         return tuple(field for field in self.fields if field.safe is not None)
 
     def instruction(self, template: str) -> str:
-        """The prompt template with `{{ keys }}` and `{{ anchors }}` filled in from the scheme."""
+        """The prompt template with `{{ keys }}` and, if it has that, `{{ anchors }}` filled in from the scheme."""
         lines = []
         for field in self.fields:
             parts = [f"{value}={text}" for value, text in field.anchors.items()]
             bounds = f"{field.values[0]}-{field.values[-1]}" if field.kind == "ordinal" else "|".join(map(str, field.values))
             lines.append(f"{field.name}（{bounds}）：" + "；".join(parts))
-        for slot in ("{{ keys }}", "{{ anchors }}"):
-            if slot not in template:
-                raise UserError(f"the prompt has no {slot}", where="config: prompt", instead=f"write {slot} where the scheme shall stand")
+        if "{{ keys }}" not in template:
+            raise UserError("the prompt has no {{ keys }}", where="config: prompt", instead="write {{ keys }} where the names of the labels shall stand")
         return template.replace("{{ keys }}", "、".join(self.names)).replace("{{ anchors }}", "\n".join(lines)).rstrip("\n")

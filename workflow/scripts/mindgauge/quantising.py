@@ -1,0 +1,63 @@
+"""Quantising by the linked llama.cpp, and reading back what was really written."""
+
+import ctypes
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mindgauge.errors import UserError
+from mindgauge.files import write_json
+
+# The tensor type a quant stands for; rows not divisible by 256 fall back to another one.
+MAIN_TYPE = {"Q2_K": "Q2_K", "Q3_K_M": "Q3_K", "Q4_0": "Q4_0", "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K", "Q8_0": "Q8_0", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS"}
+# A K-quant mixes these on purpose (…_M keeps some tensors at more bits): they are no fallback.
+MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
+
+
+def _type_names() -> dict[int, str]:
+    import llama_cpp
+
+    return {getattr(llama_cpp, name): name.removeprefix("GGML_TYPE_") for name in dir(llama_cpp) if name.startswith("GGML_TYPE_") and name != "GGML_TYPE_COUNT"}
+
+
+def tensors(path: Path, quant: str | None) -> dict[str, Any]:
+    """Types of the tensors of a GGUF, its real bits per weight, and for a quant the share of weights that fell back.
+
+    Read by the header (format: ggml, docs/gguf.md), so that nothing is loaded.
+    """
+    from mindgauge.gguf_header import read_header
+
+    header = read_header(path)
+    names = _type_names()
+    weights: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    fell_back = matrices = 0
+    for tensor in header.tensors:
+        kind = names.get(tensor.type, str(tensor.type))
+        counts[kind] += 1
+        weights[kind] += tensor.elements
+        if len(tensor.shape) > 1:
+            matrices += tensor.elements
+            allowed = {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else {"Q6_K"}) if quant else {kind}
+            fell_back += 0 if kind in allowed else tensor.elements
+    total = sum(weights.values())
+    return {
+        "quant": quant or "F16",
+        "tensors": dict(counts),
+        "weights": dict(weights),
+        "bits_per_weight": round(8 * header.data_bytes / total, 3),
+        "fallback_share": round(fell_back / matrices, 4) if matrices else 0.0,
+        "size_bytes": path.stat().st_size,
+    }
+
+
+def quantise(source: Path, out: Path, quant: str) -> None:
+    """Writes model.gguf and tensors.json from the full-precision GGUF. Raises UserError if llama.cpp refuses."""
+    import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
+    target = out / "model.gguf"
+    if llama_cpp.llama_model_quantize(str(source / "model.gguf").encode(), str(target).encode(), ctypes.byref(params)) != 0:
+        raise UserError(f"llama.cpp could not quantise to {quant}", where="quantise", instead="another quant; the log says why")
+    write_json(out / "tensors.json", tensors(target, quant))
