@@ -95,6 +95,6 @@ def code_hash(step: str) -> str:
     for path in closure(SCRIPTS / f"{step}.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         parts: list[Any] = [_module_name(path)]
-        parts += [[data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()] for data in _data_files(tree)]
+        parts += [[data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()] for data in _data_files(tree) if not data.endswith(".py")]
         digest.update(repr([*parts, _canonical(tree)]).encode())
     return digest.hexdigest()

@@ -234,13 +234,8 @@ class Plan:
             "sources": {name: source.model_dump(include={"licence", "notice", "redistribute"}) for name, source in sources.items()},
             "notice": self.settings.config.report.notice,
         }
-        inputs = {
-            "quantise": self._key("quantise", model, quant),
-            "merge": self._key("merge", model),
-            "evaluate": self._key("evaluate", model, quant),
-            "sft": self._content("sft"),
-        }
-        return "report", params, inputs, {}
+        inputs = {"quantise": self._key("quantise", model, quant), "evaluate": self._key("evaluate", model, quant)}
+        return "core", params, inputs, {}
 
     def _report(self) -> Any:
         config = self.settings.config

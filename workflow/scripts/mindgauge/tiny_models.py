@@ -1,17 +1,23 @@
-"""Tiny base models of true architecture with random weights, so that the chain runs without a hub.
+"""Tiny base models of true architecture, so that the chain runs without a hub: random weights, then some seconds of
+next-token training on the sample's text. Without it there is nothing for a low-rank adapter to steer; they see no label.
 
 Their tokenizers are of the true kind (byte-level BPE with the family's own pre-tokenizer and special tokens), trained on the
 synthetic sample. Rows are 256 wide, so that K-quants need no fallback.
 """
 
-import itertools
+import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mindgauge.progress import Progress
+
 SEED = 20261124
-VOCABULARY = 1536
+VOCABULARY = 2048
 WIDTH = 256
+PIECE = 96
+STEPS = 100
 # The pre-tokenizers of the families, as their tokenizer.json have them.
 QWEN2_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -37,10 +43,25 @@ def tokenizer(texts: Iterator[str], split: str, specials: list[str], bos: str | 
     )
 
 
-def _save(model: Any, made: Any, out: Path) -> None:
-    model.generation_config.pad_token_id = made.pad_token_id
-    model.save_pretrained(str(out))
-    made.save_pretrained(str(out))
+def pretrain(model: Any, made: Any, documents: list[str], end: str, steps: int) -> None:
+    """Next-token training of all weights on `documents` (each followed by `end`), 16 pieces of 96 tokens a step."""
+    import torch
+
+    stream = [number for text in documents for number in made(text + end, add_special_tokens=False)["input_ids"]]
+    pieces = torch.tensor(stream[: len(stream) // PIECE * PIECE]).view(-1, PIECE)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1.5e-3, total_steps=steps, pct_start=0.1)
+    draw = torch.Generator().manual_seed(SEED)
+    model.train()
+    for _ in Progress(range(steps), what=f"steps of {type(model).__name__}"):
+        batch = pieces[torch.randint(len(pieces), (16,), generator=draw)]
+        loss = model(input_ids=batch, labels=batch).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+    model.eval()
 
 
 def _shape(made: Any) -> dict[str, Any]:
@@ -63,43 +84,57 @@ def _shape(made: Any) -> dict[str, Any]:
     }
 
 
-def tiny_qwen2(texts: Iterator[str], out: Path) -> None:
+def tiny_qwen2(texts: Iterator[str]) -> tuple[Any, Any]:
     """Qwen2 with the special tokens of DeepSeek-R1-Distill."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     specials = ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>"]
     made = tokenizer(texts, QWEN2_SPLIT, specials, specials[3], specials[0], specials[0], nfc=True)
-    _save(Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made, out)
+    return Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made
 
 
-def tiny_qwen3(texts: Iterator[str], out: Path) -> None:
+def tiny_qwen3(texts: Iterator[str]) -> tuple[Any, Any]:
     """Qwen3."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
     made = tokenizer(texts, QWEN2_SPLIT, specials, None, specials[2], specials[0], nfc=True)
-    _save(Qwen3ForCausalLM(Qwen3Config(**_shape(made))), made, out)
+    return Qwen3ForCausalLM(Qwen3Config(**_shape(made))), made
 
 
-def tiny_llama(texts: Iterator[str], out: Path) -> None:
+def tiny_llama(texts: Iterator[str]) -> tuple[Any, Any]:
     """Llama 3."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     specials = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|finetune_right_pad_id|>"]
     made = tokenizer(texts, LLAMA3_SPLIT, specials, specials[0], specials[4], specials[5], nfc=False)
-    _save(LlamaForCausalLM(LlamaConfig(**_shape(made))), made, out)
+    return LlamaForCausalLM(LlamaConfig(**_shape(made))), made
 
 
-FAMILIES: dict[str, Callable[[Iterator[str], Path], None]] = {"tiny-qwen2": tiny_qwen2, "tiny-qwen3": tiny_qwen3, "tiny-llama": tiny_llama}
+FAMILIES: dict[str, Callable[[Iterator[str]], tuple[Any, Any]]] = {"tiny-qwen2": tiny_qwen2, "tiny-qwen3": tiny_qwen3, "tiny-llama": tiny_llama}
 
 
-def make(name: str, sample: Path, extra: str, out: Path) -> None:
-    """Writes the tiny model `name`; its vocabulary is learnt from the text files below `sample` and `extra` (instruction
-    and answers). The same inputs give the same bytes."""
+def documents(sample: Path, answers: list[str]) -> list[str]:
+    """The sample's texts, and as many answers drawn at random: what an answer looks like, not which one is right."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((sample / "CPsyCounD").glob("*.txt"))]
+    texts += ["\n".join(json.loads(path.read_text(encoding="utf-8"))) for path in sorted((sample / "CPsyCounE").rglob("*.json"))]
+    for path in sorted((sample / "PsyQA").glob("*.json")):
+        texts += [item["question"] + (item["description"] or "") for item in json.loads(path.read_text(encoding="utf-8"))]
+    draw = random.Random(SEED)
+    found = texts + draw.choices(answers, k=len(texts))
+    draw.shuffle(found)
+    return found
+
+
+def make(name: str, sample: Path, answers: list[str], out: Path, steps: int = STEPS) -> None:
+    """Writes the tiny model `name`, its vocabulary and weights learnt from the text files of `sample` and from `answers`.
+    On one machine the same inputs give the same bytes."""
     import torch
 
     torch.manual_seed(SEED)
-    files = sorted(path for path in sample.rglob("*") if path.suffix in (".txt", ".json"))
-    texts = itertools.chain([extra] * 20, (path.read_text(encoding="utf-8") for path in files))
-    out.mkdir(parents=True, exist_ok=True)
-    FAMILIES[name](texts, out)
+    texts = documents(sample, answers)
+    model, made = FAMILIES[name](iter(texts))
+    pretrain(model, made, texts, made.eos_token, steps)
+    model.generation_config.pad_token_id = made.pad_token_id
+    model.save_pretrained(str(out))
+    made.save_pretrained(str(out))

@@ -1,0 +1,99 @@
+"""The bundle: what a phone or server team takes away with a quant."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mindgauge.answers import gbnf, json_schema
+from mindgauge.chat import END_TOKENS
+from mindgauge.files import files_below, read_json, sha256_file, write_json, write_text
+from mindgauge.labels import Scheme
+
+LIMITS = """A screening aid, not a diagnosis: its labels are impressions from text and are to be read by a trained person, who decides.
+It misses cases: the table says how many of those with a risk it found, and on which rows. Do not use it to punish, rank or exclude anyone.
+In a crisis do not wait for any score. Mainland China: psychological aid 12356, police 110, ambulance 120; a site sets its own numbers."""
+
+# Go template of Ollama for a single user turn, a family; the same tokens as config/templates/<family>.jinja.
+OLLAMA = {
+    "deepseek-r1": "{{- range .Messages }}{{ if eq .Role \"user\" }}<｜User｜>{{ .Content }}{{ else }}<｜Assistant｜>{{ .Content }}<｜end▁of▁sentence｜>{{ end }}{{ end }}<｜Assistant｜>",
+    "qwen3": "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n<think>\n\n</think>\n\n",
+    "llama3": "{{- range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>\n\n{{ .Content }}<|eot_id|>{{ end }}<|start_header_id|>assistant<|end_header_id|>\n\n",
+    "gemma3": "{{- range .Messages }}<start_of_turn>{{ if eq .Role \"assistant\" }}model{{ else }}user{{ end }}\n{{ .Content }}<end_of_turn>\n{{ end }}<start_of_turn>model\n",
+    "mistral": "{{- range .Messages }}{{ if eq .Role \"user\" }}[INST] {{ .Content }}[/INST]{{ else }} {{ .Content }}</s>{{ end }}{{ end }}",
+}
+
+
+def modelfile(gguf: str, family: str, context: int) -> str:
+    """An Ollama Modelfile (format: ollama, docs/modelfile.md): greedy, with the family's template and end token."""
+    return (
+        f"FROM ./{gguf}\n"
+        f'TEMPLATE """{OLLAMA[family]}"""\n'
+        f"PARAMETER temperature 0\nPARAMETER num_ctx {context}\nPARAMETER num_predict 96\n"
+        f'PARAMETER stop "{END_TOKENS[family]}"\n'
+    )
+
+
+def _figures(metrics: dict[str, Any], scheme: Scheme) -> str:
+    lines = ["| label | macro-F1 | accuracy | QWK | within 1 |", "|---|---|---|---|---|"]
+    for name, of in metrics["fields"].items():
+        cells = [f"{of[key]:.3f}" if of.get(key) is not None else "–" for key in ("macro_f1", "accuracy", "qwk", "within1")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    risk = metrics.get("any_risk")
+    if risk and risk["support"]:
+        low, high = risk["wilson"]
+        few = "; fewer than 10 cases, so this says little" if risk["support"] < 10 else ""
+        lines.append(f"\nOf {risk['support']} rows with any risk it flags {risk['recall']:.0%} (95 % interval {low:.0%} to {high:.0%}{few}).")
+    lines.append(f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows; valid JSON: {metrics['json_valid']:.1%}.")
+    return "\n".join(lines)
+
+
+def card(model: str, quant: str, stanza: dict[str, Any], sources: dict[str, Any], metrics: dict[str, Any], scheme: Scheme, notice: str) -> str:
+    """The model card: YAML header as the hub reads it, figures, limits of use."""
+    header = ["---", "language: zh", "license: other", f"license_name: {json.dumps(stanza['licence'])}"]
+    if stanza["hub"]:
+        header.append(f"base_model: {stanza['hub']}")
+    header += ["library_name: gguf", "pipeline_tag: text-generation", "tags: [screening, mental-health, gguf]", "---"]
+    gold = metrics.get("gold")
+    parts = [
+        "\n".join(header),
+        f"# {model} ({quant})",
+        f"**{notice}**" if notice else "",
+        "Reads what a student says and answers with one line of JSON: " + ", ".join(scheme.names) + ".",
+        "## Limits of use\n" + LIMITS,
+        f"## Agreement with the labeller, on {metrics['n']} held-out rows\n" + _figures(metrics, scheme),
+        f"## Agreement with human labels, on {gold['n']} gold rows\n" + _figures(gold, scheme) if gold else "",
+        "## How to ask\nThe prompt is `prompt.txt`, one line end, and what the student says, as one user turn in `chat_template.jinja`. "
+        "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama.",
+        "## Data and licences\nTrained on: " + ", ".join(sources) + ". See NOTICES.md.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def notices(stanza: dict[str, Any], sources: dict[str, Any]) -> str:
+    """Licences and notices of the base model and the sources, which travel with the model."""
+    lines = ["# Notices", "", f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}", ""]
+    for name, source in sources.items():
+        lines.append(f"- {name}: licence {source['licence']}; {source['notice'] or 'no notice'}; its text may {'' if source['redistribute'] else 'not '}be passed on")
+    return "\n".join(lines) + "\n"
+
+
+def bundle(quantised: Path, evaluated: Path, out: Path, *, model: str, quant: str, stanza: dict[str, Any], template: str, instruction: str, labels: dict[str, Any], sources: dict[str, Any], notice: str) -> None:
+    """Writes the bundle's files. It holds no text of any record."""
+    scheme = Scheme.from_dict(labels)
+    gguf = f"{model}-{quant}.gguf"
+    try:
+        os.link(quantised / "model.gguf", out / gguf)
+    except OSError:  # another file system
+        shutil.copyfile(quantised / "model.gguf", out / gguf)
+    metrics = read_json(evaluated / "metrics.json")
+    write_text(out / "prompt.txt", instruction + "\n")
+    write_text(out / "chat_template.jinja", template)
+    write_text(out / "grammar.gbnf", gbnf(scheme))
+    write_json(out / "schema.json", json_schema(scheme))
+    write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
+    write_text(out / "README.md", card(model, quant, stanza, sources, metrics, scheme, notice))
+    write_text(out / "NOTICES.md", notices(stanza, sources))
+    write_json(out / "metrics.json", metrics)
+    write_text(out / "checksums.txt", "".join(f"{sha256_file(path)}  {path.name}\n" for path in files_below(out)))

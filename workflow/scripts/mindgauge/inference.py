@@ -1,0 +1,86 @@
+"""Free greedy generation, as an app without a grammar would see it, by transformers or llama.cpp, on the same prompt ids."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mindgauge.chat import Chat
+from mindgauge.errors import UserError
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A rendered prompt and its token ids."""
+
+    text: str
+    ids: list[int]
+    shortened: bool
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was generated, without the end token, and whether the model stopped by itself."""
+
+    text: str
+    stopped: bool
+
+
+def prompts(chat: Chat, rows: list[dict[str, Any]], room: int) -> list[Prompt]:
+    """The prompts of rows, shortened inside the text to `room` tokens."""
+    return [Prompt(*chat.prompt(row["instruction"], row["input"], room)) for row in rows]
+
+
+def _reply(chat: Chat, ids: list[int]) -> Reply:
+    stopped = chat.end_id in ids
+    kept = ids[: ids.index(chat.end_id)] if stopped else ids
+    return Reply(chat.tokenizer.decode(kept, skip_special_tokens=False), stopped)
+
+
+def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: int, batch_size: int) -> Iterator[Reply]:
+    """Replies of a transformers model, in the order of the prompts; on a GPU if there is one."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    cuda = torch.cuda.is_available()
+    loaded = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.bfloat16 if cuda else torch.float32, local_files_only=True)
+    loaded = loaded.to("cuda" if cuda else "cpu").eval()
+    pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_id
+    for start in range(0, len(asked), batch_size):
+        batch = [prompt.ids for prompt in asked[start : start + batch_size]]
+        width = max(map(len, batch))
+        ids = torch.tensor([[pad] * (width - len(one)) + one for one in batch], device=loaded.device)
+        mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch], device=loaded.device)
+        with torch.no_grad():
+            out = loaded.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=[chat.end_id], pad_token_id=pad
+            )
+        for one in out[:, width:].tolist():
+            yield _reply(chat, one)
+
+
+def load_gguf(path: Path, context: int) -> Any:
+    """A llama.cpp model. Raises UserError if it cannot be loaded."""
+    from llama_cpp import Llama
+
+    try:
+        return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=0, verbose=False)
+    except ValueError:
+        raise UserError("llama.cpp cannot load this file", where=str(path), instead="start Snakemake again after removing its entry") from None
+
+
+def token_parity(llama: Any, asked: list[Prompt]) -> float:
+    """Share of the prompts for which llama.cpp's own tokenizer gives the ids of the training."""
+    same = sum(llama.tokenize(prompt.text.encode(), add_bos=False, special=True) == prompt.ids for prompt in asked)
+    return same / len(asked) if asked else 1.0
+
+
+def generate_gguf(chat: Chat, llama: Any, asked: list[Prompt], max_new_tokens: int) -> Iterator[Reply]:
+    """Replies of a llama.cpp model. The instruction all prompts begin with stays in its cache."""
+    for prompt in asked:
+        ids: list[int] = []
+        for token in llama.generate(prompt.ids, temp=0.0, repeat_penalty=1.0):
+            ids.append(token)
+            if token == chat.end_id or len(ids) >= max_new_tokens:
+                break
+        yield _reply(chat, ids)
