@@ -48,7 +48,7 @@ def ask_gate(name):
     """What a gate says; raises until its checkpoint has run."""
     kind, _, of = name.partition("/")
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
-    return read_json(Path(checkpoints[f"{kind}_gate"].get(**wildcards).output[0]))
+    return read_json(Path(getattr(checkpoints, f"{kind}_gate").get(**wildcards).output[0]))
 
 
 def planned(method, step):
