@@ -1,0 +1,13 @@
+"""Manifests of all entries -> manifest.json: every artifact with its entry, key, sha256 and step."""
+
+from mindgauge import cataloguing
+from mindgauge.step import Step, run
+
+
+def work(step: Step) -> None:
+    """Hands the entries to the library."""
+    cataloguing.catalogue(step.lists["entries"], step.out, step.params["views"])
+
+
+if __name__ == "__main__":
+    run("catalogue", work, __doc__)

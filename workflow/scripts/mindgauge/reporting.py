@@ -1,0 +1,151 @@
+"""The report: one self-contained HTML page, the table behind it as JSON, and as text for the terminal. No text of any record."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mindgauge.bundling import LIMITS
+from mindgauge.files import read_json, sha256_file, write_json, write_text
+from mindgauge.labels import Scheme
+
+DATA_FILES = ("report_templates/index.html.j2",)
+FEW = 10
+BASELINES = {"majority": "Majority value", "keywords": "Keyword rules", "tfidf": "Character TF-IDF + linear"}
+
+
+def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[str, Any]) -> dict[str, Any]:
+    """All that the report shows, as plain data, read from the entries in the order of `params`."""
+    models: dict[str, Any] = {}
+    for name, train, merge in zip(params["models"], lists["train"], lists["merge"], strict=True):
+        models[name] = {
+            "run": read_json(train / "run.json"),
+            "train": read_json(train / "train_results.json"),
+            "eval": read_json(train / "eval_results.json"),
+            "merge": read_json(merge / "merge_check.json"),
+            "adapter_sha256": sha256_file(train / "adapter_model.safetensors"),
+            "quants": {},
+            "variants": {},
+        }
+    for (name, quant), entry in zip(params["quantised"], lists["quantise"], strict=True):
+        models[name]["quants"][quant] = read_json(entry / "tensors.json")
+    for (name, variant), entry in zip(params["evaluated"], lists["evaluate"], strict=True):
+        models[name]["variants"][variant] = read_json(entry / "metrics.json")
+    baselines = {name: read_json(inputs["baselines"] / f"{name}.json") for name in BASELINES if (inputs["baselines"] / f"{name}.json").is_file()}
+    return {
+        "ingest": {name: read_json(entry / "stats.json") for name, entry in zip(params["sources"], lists["ingest"], strict=True)},
+        "unify": read_json(inputs["unify"] / "stats.json"),
+        "minimise": read_json(inputs["minimise"] / "stats_min.json"),
+        "split": read_json(inputs["split"] / "stats.json"),
+        "labels": read_json(inputs["labels"] / "stats.json"),
+        "sft": read_json(inputs["sft"] / "stats.json"),
+        "baselines": baselines,
+        "models": models,
+    }
+
+
+def better_than_majority(metrics: dict[str, Any], majority: dict[str, Any]) -> list[str]:
+    """The labels whose macro-F1 is above the majority baseline's, on the same rows."""
+    return [name for name, of in metrics["fields"].items() if of["macro_f1"] > majority["fields"][name]["macro_f1"]]
+
+
+def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
+    """A row for each baseline and each variant of each model: against the labeller (`test`) or humans (`gold`)."""
+    rows = []
+
+    def add(title: str, variant: str, metrics: dict[str, Any], model: str | None) -> None:
+        of = metrics if reference == "test" else metrics["gold"]
+        if of:
+            rows.append({"title": title, "variant": variant, "model": model, "metrics": of, "size": metrics.get("size_bytes"), "speed": metrics.get("rows_per_second")})
+
+    for name, metrics in found["baselines"].items():
+        add(BASELINES[name], name, metrics, None)
+    for model, of in found["models"].items():
+        for variant, metrics in of["variants"].items():
+            add(model, variant, metrics, model)
+    return rows
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """A figure as the page shows it; `–` where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def percent(value: Any) -> str:
+    """A share in per cent; `–` where there is none."""
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def interval(bounds: list[float] | None) -> str:
+    """A 95 % interval in per cent."""
+    return "" if bounds is None else f"{100 * bounds[0]:.0f}–{100 * bounds[1]:.0f} %"
+
+
+def size(count: int | None) -> str:
+    """Bytes in megabytes (10^6)."""
+    return "–" if count is None else f"{count / 1e6:.1f} MB"
+
+
+def shade(count: int, row: list[int]) -> str:
+    """Background and text colour of a cell of a confusion matrix, by its share of the row: one hue, so that any eye can
+    read it, and the count stands in it."""
+    share = count / sum(row) if sum(row) else 0.0
+    light = round(100 - 62 * share)
+    return f"background:hsl(212 70% {light}%);color:{'#fff' if light < 60 else '#1b2733'}"
+
+
+def picture(path: Path) -> str:
+    """A PNG as a data URI, so that the page stands alone."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
+    """The leaderboard as text, for a terminal."""
+    heads = ["model", "variant", *(f"{field.title} F1" for field in scheme.fields), "exact", "JSON", "any risk found", "size"]
+    lines = [heads]
+    for row in leaderboard(found, reference):
+        of = row["metrics"]
+        risk = of["any_risk"]
+        cells = [row["title"], row["variant"] if row["model"] else ""]
+        cells += [number(of["fields"][name]["macro_f1"]) if name in of["fields"] else "–" for name in scheme.names]
+        cells += [percent(of["exact_match"]), percent(of["json_valid"])]
+        cells += [f"{percent(risk['recall'])} of {risk['support']}" if risk else "–", size(row["size"])]
+        lines.append(cells)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(text)
+
+
+def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[str, Any], out: Path) -> None:
+    """Writes index.html, results.json and results.txt."""
+    scheme = Scheme.from_dict(params["labels"])
+    found = collect(inputs, lists, params)
+    majority = found["baselines"].get("majority")
+    beats = {
+        model: {variant: better_than_majority(metrics, majority) for variant, metrics in of["variants"].items()} if majority else {}
+        for model, of in found["models"].items()
+    }
+    pictures = {
+        model: {name: picture(entry / f"{name}.png") for name in ("training_loss", "training_eval_loss")}
+        for model, entry in zip(params["models"], lists["train"], strict=True)
+    }
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "report_templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size}
+    environment.globals |= {"shade": shade, "few": FEW, "min": min}
+    boards = {"test": leaderboard(found, "test"), "gold": leaderboard(found, "gold")}
+    page = environment.get_template("index.html.j2").render(
+        title=params["title"], notice=params["notice"], limits=LIMITS.splitlines(), scheme=scheme, found=found, boards=boards, beats=beats, pictures=pictures
+    )
+    write_text(out / "index.html", page)
+    write_json(out / "results.json", {"beats_majority": beats, **found})
+    said = [f"{params['title']}. A screening aid, not a diagnosis.", params["notice"], ""]
+    for name, title in (("test", "Agreement with the labeller, held-out test rows"), ("gold", "Agreement with human labels, gold rows")):
+        if boards[name]:
+            said += [f"{title} (n = {boards[name][0]['metrics']['n']}); F1 is the macro-F1", table(found, scheme, name), ""]
+    for model, of in beats.items():
+        for variant, names in of.items():
+            if variant not in ("base", "f16"):
+                said.append(f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)")
+    write_text(out / "results.txt", "\n".join(line for line in said if line is not None) + "\n")
