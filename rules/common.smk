@@ -2,6 +2,9 @@
 import os
 import sys
 
+# The library of this clone, not one installed elsewhere: its code is part of every key.
+sys.path.insert(0, os.path.join(workflow.basedir, "workflow/scripts"))
+
 from mindgauge import epoch
 from mindgauge.config import Settings
 from mindgauge.plan import Plan, gate_file
