@@ -17,7 +17,7 @@ SEED = 20261124
 VOCABULARY = 2048
 WIDTH = 256
 PIECE = 96
-STEPS = 100
+STEPS = 150
 # The pre-tokenizers of the families, as their tokenizer.json have them.
 QWEN2_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -88,7 +88,8 @@ def tiny_qwen2(texts: Iterator[str]) -> tuple[Any, Any]:
     """Qwen2 with the special tokens of DeepSeek-R1-Distill."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    specials = ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>"]
+    # transformers gives every Qwen2 tokenizer <|endoftext|> as its unknown token, so it must have a row of its own.
+    specials = ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<|endoftext|>"]
     made = tokenizer(texts, QWEN2_SPLIT, specials, specials[3], specials[0], specials[0], nfc=True)
     return Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made
 
