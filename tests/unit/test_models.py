@@ -1,0 +1,260 @@
+"""Training to GGUF on a tiny model of each family, for real, a few steps each."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from mindgauge import bundling, chat, converting, evaluating, inference, merging, quantising, tiny_models, training
+from mindgauge.answers import all_answers, gbnf, parse
+from mindgauge.config import Train
+from mindgauge.errors import UserError
+from mindgauge.files import read_json, read_jsonl, write_jsonl
+from mindgauge.gguf_header import read_header
+
+FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
+INSTRUCTION = "读学生的话，输出一行 JSON。"
+STRINGS = ["我睡不着😢，怎么办？", "１２３　ＡＢＣ", "第一行\n第二行\n\n第四行", "a'll I'm 3.14 1000", "“引号”……——《书》", "\t空白  两个", "{\"a\": 1}", "考试650分 100%", "🏫👩‍🎓", "ﬁ ﬀ ㎏"]
+
+
+def numbers(**change):
+    return {**Train().model_dump(), "gradient_accumulation": 1, "max_steps": 12, "eval_steps": 6, "save_steps": 6, "learning_rate": 3e-3, "lora_dropout": 0.0, **change}
+
+
+def template(family):
+    return (ROOT / f"config/templates/{family}.jinja").read_text()
+
+
+@pytest.fixture(scope="session")
+def rows(tmp_path_factory, scheme):
+    """Supervised rows in which the text decides the answer."""
+    root = tmp_path_factory.mktemp("sft")
+    answers = all_answers(scheme)[::160]
+    made = [{"id": f"{n:016x}", "source": "s", "group": str(n), "instruction": INSTRUCTION, "input": f"{'甲乙丙丁'[n % 4]}事第{n}次，{STRINGS[n % 10]}", "output": answers[n % 4]} for n in range(60)]
+    for name, of in {"train": made[:44], "val": made[44:48], "test": made[48:54], "gold": made[54:]}.items():
+        write_jsonl(root / f"{name}.jsonl", of)
+    return root
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory, scheme):
+    """The tiny models, hardly trained."""
+    root = tmp_path_factory.mktemp("bases")
+    for name in FAMILIES:
+        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
+    return root
+
+
+@pytest.fixture(scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)])
+def made(request, tmp_path_factory, bases, rows):
+    """One model through train, merge, convert and quantise."""
+    name, family = request.param, FAMILIES[request.param]
+    root = tmp_path_factory.mktemp(name)
+    parts = {part: root / part for part in ("train", "merge", "convert", "quantise", "work")}
+    for path in parts.values():
+        path.mkdir()
+    options = {"family": family, "template": template(family), "context": 512}
+    training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=numbers(), **options)
+    merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
+    converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16")
+    quantising.quantise(parts["convert"], parts["quantise"], "Q4_K_M")
+    return {"name": name, "family": family, "base": bases / name, **parts}
+
+
+def the_chat(made, where="merge"):
+    return chat.Chat.load(made[where], template(made["family"]), made["family"])
+
+
+def test_the_supervised_tokens_are_the_answer_and_its_end(bases, rows):
+    for name, family in FAMILIES.items():
+        talk = chat.Chat.load(bases / name, template(family), family)
+        for row in read_jsonl(rows / "train.jsonl"):
+            example = talk.example(row, 512)
+            assert talk.tokenizer.decode(example.completion) == row["output"] + talk.end
+            assert talk.tokenizer.decode(example.completion[:1]).startswith("{")
+
+
+def test_over_long_rows_lose_their_oldest_words_only(bases):
+    talk = chat.Chat.load(bases / "tiny-llama", template("llama3"), "llama3")
+    row = {"instruction": INSTRUCTION, "input": "\n".join(f"第{n}轮说的话很长" for n in range(60)) + "\n最后一句", "output": '{"a": 1}'}
+    example = talk.example(row, 200)
+    text = talk.tokenizer.decode(example.prompt)
+    assert example.shortened and len(example.prompt) + len(example.completion) <= 200
+    assert "最后一句" in text and "第0轮" not in text and INSTRUCTION in text
+    with pytest.raises(UserError, match="instruction alone"):
+        talk.prompt(INSTRUCTION, "甲", 5)
+
+
+def test_bos_stands_once(bases):
+    for name, family in FAMILIES.items():
+        talk = chat.Chat.load(bases / name, template(family), family)
+        ids = talk.ids(talk.render(INSTRUCTION, "甲"))
+        bos = talk.tokenizer.bos_token_id
+        assert (ids.count(bos) if bos is not None else 0) == (0 if family == "qwen3" else 1)
+
+
+@pytest.mark.parametrize("family", chat.END_TOKENS)
+def test_every_template_puts_the_answer_after_the_generation_prompt(family):
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(text):
+        raise ValueError(text)
+
+    made = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template(family))
+    user, answer = {"role": "user", "content": "问\n句"}, {"role": "assistant", "content": '{"a": 1}'}
+
+    def render(messages, generate):
+        return made.render(messages=messages, add_generation_prompt=generate, bos_token="<bos>", raise_exception=refuse)
+
+    whole, prompt = render([user, answer], False), render([user], True)
+    assert whole.startswith(prompt) and whole[len(prompt) :].strip(" ") == '{"a": 1}' + chat.END_TOKENS[family]
+    assert "问\n句" in prompt and "think>\n\n</think" in prompt if family == "qwen3" else "think" not in prompt
+    with pytest.raises(ValueError, match="only user and assistant"):
+        render([{"role": "system", "content": "x"}, user], True)
+
+
+def test_the_adapter_is_portable_and_its_curves_are_there(made):
+    config = read_json(made["train"] / "adapter_config.json")
+    assert config["base_model_name_or_path"] == made["name"] and config["target_modules"] == sorted(config["target_modules"])
+    assert not any(name in config["target_modules"] for name in ("lm_head", "embed_tokens"))
+    history = read_json(made["train"] / "log_history.json")
+    losses = [row["loss"] for row in history if "loss" in row]
+    assert losses[-1] < losses[0] and any("eval_loss" in row for row in history)
+    for name in ("training_loss.png", "training_eval_loss.png"):
+        assert (made["train"] / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_merged_model_says_what_the_adapter_says(made):
+    check = read_json(made["merge"] / "merge_check.json")
+    assert check["fp32"]["max_abs_logit"] < check["bound"] and check["fp32"]["same_top_token"] == 1.0
+    from safetensors import safe_open
+
+    with safe_open(made["merge"] / "model.safetensors", "pt") as file:
+        assert {str(file.get_tensor(name).dtype) for name in file.keys()} == {"torch.bfloat16"}  # noqa: SIM118
+
+
+def test_tokens_are_the_same_in_hf_and_llama_cpp(made, rows):
+    talk = the_chat(made)
+    llama = inference.load_gguf(made["convert"] / "model.gguf", 512)
+    for text in STRINGS:
+        assert llama.tokenize(text.encode(), add_bos=False, special=True) == talk.ids(text), text.encode("unicode_escape")
+    asked = inference.prompts(talk, list(read_jsonl(rows / "train.jsonl")), 480)
+    assert inference.token_parity(llama, asked) == 1.0
+
+
+def test_the_gguf_carries_template_and_end_token(made):
+    values = read_header(made["quantise"] / "model.gguf").values
+    assert values["tokenizer.chat_template"] == template(made["family"])
+    assert values["tokenizer.ggml.tokens"][values["tokenizer.ggml.eos_token_id"]] == chat.END_TOKENS[made["family"]]
+    assert values["tokenizer.ggml.pre"] == ("llama-bpe" if made["family"] == "llama3" else "qwen2")
+
+
+def test_the_quant_is_what_it_says(made):
+    read = read_json(made["quantise"] / "tensors.json")
+    assert read["fallback_share"] == 0 and 4 < read["bits_per_weight"] < 7 and read["tensors"]["Q4_K"] > 0
+    plain = quantising.tensors(made["convert"] / "model.gguf", None)
+    assert plain["size_bytes"] > 2 * read["size_bytes"]
+
+
+def test_f16_answers_as_the_merged_model_does(made, rows):
+    talk = the_chat(made)
+    asked = inference.prompts(talk, list(read_jsonl(rows / "test.jsonl")), 440)
+    hf = list(inference.generate_hf(talk, made["merge"], asked, 48, 4))
+    gguf = list(inference.generate_gguf(talk, inference.load_gguf(made["convert"] / "model.gguf", 512), asked, 48))
+    same = sum(one.text == other.text for one, other in zip(hf, gguf, strict=True))
+    assert same >= len(asked) - 1  # bf16 weights against f16: one near tie may fall the other way
+
+
+def test_llama_cpp_takes_the_grammar_and_answers_within_it(made, scheme):
+    from llama_cpp import LlamaGrammar
+
+    llama = inference.load_gguf(made["quantise"] / "model.gguf", 512)
+    out = llama.create_completion("甲", grammar=LlamaGrammar.from_string(gbnf(scheme), verbose=False), max_tokens=200, temperature=1.0, seed=3)
+    assert parse(scheme, out["choices"][0]["text"])
+
+
+def test_the_labeller_asks_a_gguf_and_resumes(made, tmp_path, scheme):
+    from mindgauge.labellers import llama_cpp
+    from mindgauge.records import Record, Turn
+
+    records = [Record("s", str(n), "qa", [Turn("client", f"第{n}段话")], id=f"{n:016x}") for n in range(3)]
+    arguments = (scheme, made["quantise"] / "model.gguf", tmp_path, INSTRUCTION, 512)
+    first = list(llama_cpp.label(records[:2], *arguments))
+    journal = tmp_path / "answers.jsonl"
+    journal.write_text(journal.read_text() + '{"id": "0000')  # killed while writing
+    rows = list(llama_cpp.label(records, *arguments))
+    assert rows[:2] == first and len(rows) == 3 and len(journal.read_text().splitlines()) == 3
+
+
+def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, scheme):
+    options = {"name": made["name"], "family": made["family"], "template": template(made["family"]), "context": 512, "max_new_tokens": 8, "batch_size": 4, "labels": scheme.to_dict()}
+    evaluating.evaluate(rows, made["quantise"], made["merge"], tmp_path, variant="Q4_K_M", kind="gguf", **options)
+    found = read_json(tmp_path / "metrics.json")
+    assert found["n"] == 6 and found["gold"]["n"] == 6 and found["token_parity"] == 1.0
+    assert found["json_valid"] == 0.0 and found["fields"]["risk_flag"]["accuracy"] == 0.0  # eight tokens are no answer
+    held = (tmp_path / "predictions.jsonl").read_text()
+    assert not any(row["input"] in held for row in read_jsonl(rows / "test.jsonl"))
+
+
+def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme):
+    evaluating_out = tmp_path / "eval"
+    evaluating_out.mkdir()
+    options = {"name": made["name"], "family": made["family"], "template": template(made["family"]), "context": 512, "max_new_tokens": 48, "batch_size": 4, "labels": scheme.to_dict()}
+    evaluating.evaluate(rows, made["quantise"], made["merge"], evaluating_out, variant="Q4_K_M", kind="gguf", **options)
+    out = tmp_path / "bundle"
+    out.mkdir()
+    stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
+    sources = {"s": {"licence": "none", "notice": "a notice", "redistribute": False}}
+    bundling.bundle(made["quantise"], evaluating_out, out, model=made["name"], quant="Q4_K_M", stanza=stanza, template=template(made["family"]), instruction=INSTRUCTION, labels=scheme.to_dict(), sources=sources, notice="synthetic")
+    names = {path.name for path in out.iterdir()}
+    assert names == {f"{made['name']}-Q4_K_M.gguf", "prompt.txt", "chat_template.jinja", "grammar.gbnf", "schema.json", "Modelfile", "README.md", "NOTICES.md", "metrics.json", "checksums.txt"}
+    card = (out / "README.md").read_text()
+    assert "not a diagnosis" in card and "12356" in card and "a notice" in (out / "NOTICES.md").read_text()
+    assert subprocess.run(["sha256sum", "-c", "checksums.txt"], cwd=out, capture_output=True).returncode == 0
+    text = "".join(path.read_text() for path in out.iterdir() if path.suffix != ".gguf")
+    assert not any(row["input"] in text for row in read_jsonl(rows / "test.jsonl"))
+
+
+def trainer(made, rows, out, work, **change):
+    code = (
+        "import json, sys; from pathlib import Path; from mindgauge import training; a = json.loads(sys.argv[1]);"
+        "training.train(*map(Path, a['paths']), **a['options'])"
+    )
+    options = {"model": "m", "family": "llama3", "template": template("llama3"), "context": 512, "numbers": numbers(max_steps=60, save_steps=10, eval_steps=60, **change)}
+    for path in (out, work):
+        path.mkdir(parents=True, exist_ok=True)
+    arguments = {"paths": [str(rows), str(made), str(out), str(work)], "options": options}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
+    return subprocess.Popen([sys.executable, "-c", code, json.dumps(arguments)], stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
+def test_a_stopped_training_resumes_to_the_same_adapter(bases, rows, tmp_path, how):
+    base = bases / "tiny-llama"
+    whole = trainer(base, rows, tmp_path / "whole", tmp_path / "whole-work")
+    assert whole.wait() == 0
+    stopped = trainer(base, rows, tmp_path / "out", tmp_path / "work")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "work/checkpoints").glob("checkpoint-*/trainer_state.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stopped.send_signal(how)
+    assert stopped.wait() == (-9 if how == signal.SIGKILL else 75), stopped.stderr.read()
+    assert not list((tmp_path / "out").iterdir())
+    again = trainer(base, rows, tmp_path / "out", tmp_path / "work")
+    said = again.communicate()[1]
+    assert again.returncode == 0 and "resuming from checkpoint-" in said
+    one, other = (Path(tmp_path, name, "adapter_model.safetensors").read_bytes() for name in ("whole", "out"))
+    assert one == other
+
+
+def test_a_tokenizer_of_another_family_is_refused(bases):
+    with pytest.raises(UserError, match="no token"):
+        chat.Chat.load(bases / "tiny-llama", template("qwen3"), "qwen3")
+
+
