@@ -8,8 +8,8 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
-# The software is the locked environment (envs/); Snakemake's linter asks for one place that says so.
-container: None
+# Used with --sdm apptainer only, by sites that build it; by default jobs run in the locked environment that runs Snakemake.
+container: "envs/mindgauge.sif"
 
 
 include: "rules/common.smk"
@@ -69,9 +69,9 @@ rule report:
 
 
 rule verify:
-    localrule: True
     log:
         "results/logs/verify.log",
+    localrule: True
     threads: workflow.cores or 1
     shell:
         "python workflow/scripts/verify.py --threads {threads} 2>&1 | tee {log}"

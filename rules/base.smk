@@ -1,13 +1,14 @@
 # Base models: fetched on the submit host, pinned, verified.
 
+
 rule make_base:
-    localrule: True
     input:
         needs_of("base"),
     output:
         "results/.entries/base/{model}/{key}",
     log:
         "results/logs/base/{model}/{key}.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=2000,
@@ -17,7 +18,6 @@ rule make_base:
 
 
 checkpoint base_gate:
-    localrule: True
     input:
         EPOCH,
         gates_of("base"),
@@ -26,12 +26,12 @@ checkpoint base_gate:
         "results/.gates/base/{model}.json",
     log:
         "results/logs/gate/base/{model}.log",
+    localrule: True
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_base:
-    localrule: True
     input:
         EPOCH,
         gates_of("base"),
@@ -40,5 +40,6 @@ rule view_base:
         "results/base/{model}/config.json",
     log:
         "results/logs/view/base/{model}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

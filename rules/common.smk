@@ -5,7 +5,7 @@ import sys
 # The library of this clone, not one installed elsewhere: its code is part of every key.
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow/scripts"))
 
-from mindgauge import epoch
+from mindgauge import epoch, process
 from mindgauge.config import Settings
 from mindgauge.plan import Plan, gate_file
 from mindgauge.files import read_json
@@ -33,9 +33,7 @@ STEPS = {
     "catalogue": [],
 }
 
-# Everything made is private; jobs run the Python that runs Snakemake.
-os.umask(0o007 if config.get("store_group") else 0o077)
-os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+process.prepare(group=bool(config.get("store_group")))
 
 
 wildcard_constraints:
@@ -51,7 +49,9 @@ def ask_gate(name):
     """What a gate says; raises until its checkpoint has run."""
     kind, _, of = name.partition("/")
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
-    return read_json(Path(getattr(checkpoints, f"{kind}_gate").get(**wildcards).output[0]))
+    return read_json(
+        Path(getattr(checkpoints, f"{kind}_gate").get(**wildcards).output[0])
+    )
 
 
 def planned(method, step):
@@ -90,4 +90,6 @@ with exit_on_user_error():
     plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
     if plan.main:
         plan.store.open()
-        epoch.keep([*map(Path, plan.targets(*STEPS)), *Path("results/.gates").rglob("*.json")])
+        epoch.keep(
+            [*map(Path, plan.targets(*STEPS)), *Path("results/.gates").rglob("*.json")]
+        )

@@ -1,7 +1,7 @@
 # Raw files -> records -> student records -> split groups.
 
+
 checkpoint raw_gate:
-    localrule: True
     input:
         EPOCH,
         token=raw_token,
@@ -9,6 +9,7 @@ checkpoint raw_gate:
         "results/.gates/raw/{raw}.json",
     log:
         "results/logs/gate/raw/{raw}.log",
+    localrule: True
     shell:
         "python workflow/scripts/hash_raw.py {input.token} {output} > {log} 2>&1"
 
@@ -59,7 +60,6 @@ rule make_minimise:
 
 
 checkpoint minimised_gate:
-    localrule: True
     input:
         EPOCH,
         ancient([gate_file(f"raw/{source}") for source in plan.settings.config.sources]),
@@ -69,6 +69,7 @@ checkpoint minimised_gate:
         "results/.gates/minimised.json",
     log:
         "results/logs/gate/minimised.log",
+    localrule: True
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
@@ -89,7 +90,6 @@ rule make_split:
 
 
 rule view_ingest:
-    localrule: True
     input:
         EPOCH,
         gates_of("ingest"),
@@ -99,12 +99,12 @@ rule view_ingest:
         "results/data/ingest/{source}/quarantine.jsonl",
     log:
         "results/logs/view/ingest/{source}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_unified:
-    localrule: True
     input:
         EPOCH,
         gates_of("unify"),
@@ -119,12 +119,12 @@ rule view_unified:
         ),
     log:
         "results/logs/view/unified.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_minimised:
-    localrule: True
     input:
         EPOCH,
         gates_of("minimise"),
@@ -140,12 +140,12 @@ rule view_minimised:
         ),
     log:
         "results/logs/view/minimised.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_split:
-    localrule: True
     input:
         EPOCH,
         gates_of("split"),
@@ -154,5 +154,6 @@ rule view_split:
         "results/data/groups.jsonl",
     log:
         "results/logs/view/split.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,5 +1,6 @@
 # The same held-out rows for every variant and the plain baselines.
 
+
 rule make_evaluate:
     input:
         needs_of("evaluate"),
@@ -31,7 +32,6 @@ rule make_baselines:
 
 
 rule view_evaluation:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -46,12 +46,12 @@ rule view_evaluation:
         ),
     log:
         "results/logs/view/evaluation/{model}/{variant}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file metrics.json > {log} 2>&1"
 
 
 rule view_baselines:
-    localrule: True
     input:
         EPOCH,
         gates_of("baselines"),
@@ -62,5 +62,6 @@ rule view_baselines:
         "results/eval/baselines/tfidf.json",
     log:
         "results/logs/view/baselines.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,5 +1,6 @@
 # Merged model -> GGUF -> quants -> bundle.
 
+
 rule make_convert:
     input:
         needs_of("convert"),
@@ -46,7 +47,6 @@ rule make_bundle:
 
 
 rule view_f16:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -56,12 +56,12 @@ rule view_f16:
         "results/models/{model}/gguf/{model}-f16.gguf",
     log:
         "results/logs/view/f16/{model}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
 
 rule view_quant:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -71,12 +71,12 @@ rule view_quant:
         "results/models/{model}/gguf/{model}-{quant}.gguf",
     log:
         "results/logs/view/quant/{model}/{quant}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
 
 rule view_bundle:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -87,5 +87,6 @@ rule view_bundle:
         "results/models/{model}/bundle/{quant}/checksums.txt",
     log:
         "results/logs/view/bundle/{model}/{quant}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

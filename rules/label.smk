@@ -1,5 +1,6 @@
 # Student records -> labels, in shards.
 
+
 rule make_label:
     input:
         needs_of("label"),
@@ -31,7 +32,6 @@ rule make_merge_labels:
 
 
 checkpoint labels_gate:
-    localrule: True
     input:
         EPOCH,
         gates_of("merge_labels"),
@@ -40,12 +40,12 @@ checkpoint labels_gate:
         "results/.gates/labels.json",
     log:
         "results/logs/gate/labels.log",
+    localrule: True
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_labels:
-    localrule: True
     input:
         EPOCH,
         gates_of("merge_labels"),
@@ -60,5 +60,6 @@ rule view_labels:
         ),
     log:
         "results/logs/view/labels.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -1,5 +1,6 @@
 # What people read, and the list of every artifact.
 
+
 rule make_report:
     input:
         needs_of("report"),
@@ -31,7 +32,6 @@ rule make_catalogue:
 
 
 rule view_report:
-    localrule: True
     input:
         EPOCH,
         gates_of("report"),
@@ -47,12 +47,12 @@ rule view_report:
         "results/report/results.txt",
     log:
         "results/logs/view/report.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_manifest:
-    localrule: True
     input:
         EPOCH,
         gates_of("catalogue"),
@@ -61,5 +61,6 @@ rule view_manifest:
         "results/manifest.json",
     log:
         "results/logs/view/manifest.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,5 +1,6 @@
 # Records, labels and groups -> supervised rows.
 
+
 rule make_sft:
     input:
         needs_of("make_sft"),
@@ -16,7 +17,6 @@ rule make_sft:
 
 
 checkpoint sft_gate:
-    localrule: True
     input:
         EPOCH,
         gates_of("make_sft"),
@@ -25,12 +25,12 @@ checkpoint sft_gate:
         "results/.gates/sft.json",
     log:
         "results/logs/gate/sft.log",
+    localrule: True
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_sft:
-    localrule: True
     input:
         EPOCH,
         gates_of("make_sft"),
@@ -50,5 +50,6 @@ rule view_sft:
         ),
     log:
         "results/logs/view/sft.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -1,5 +1,6 @@
 # Supervised rows and a base model -> adapter -> merged model.
 
+
 rule make_train:
     input:
         needs_of("train"),
@@ -31,7 +32,6 @@ rule make_merge:
 
 
 rule view_adapter:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -58,12 +58,12 @@ rule view_adapter:
         "results/models/{model}/adapter/run.json",
     log:
         "results/logs/view/adapter/{model}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
 
 rule view_merged:
-    localrule: True
     input:
         EPOCH,
         ancient("results/.gates/base/{model}.json"),
@@ -74,5 +74,6 @@ rule view_merged:
         "results/models/{model}/merged/merge_check.json",
     log:
         "results/logs/view/merged/{model}.log",
+    localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

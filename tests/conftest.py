@@ -6,8 +6,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import pytest
 from pathlib import Path
+
+import pytest
 
 from mindgauge.labels import Scheme
 

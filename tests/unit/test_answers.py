@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from mindgauge.answers import AnswerError, all_answers, canonical, gbnf, json_schema, parse
 from mindgauge.errors import UserError
 from mindgauge.labels import Scheme
@@ -50,7 +51,10 @@ def test_the_grammar_allows_exactly_the_answers(scheme):
 
     rule = gbnf(scheme).removeprefix("root ::= ").strip()
     parts = re.findall(r'\(([^)]*)\)|("(?:[^"\\]|\\.)*")', rule)
-    choices = [[json.loads(item) for item in group.split(" | ")] if group else [json.loads(literal)] for group, literal in parts]
+    choices = [
+        [json.loads(item) for item in group.split(" | ")] if group else [json.loads(literal)]
+        for group, literal in parts
+    ]
     assert {"".join(words) for words in itertools.product(*choices)} == set(all_answers(scheme))
 
 

@@ -2,13 +2,16 @@ import shutil
 
 import pytest
 from conftest import ROOT
+
 from mindgauge import code, lock
 
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     """A copy of the programs, whose hashes are taken instead of the repository's."""
-    shutil.copytree(ROOT / "workflow/scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(
+        ROOT / "workflow/scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
     monkeypatch.setattr(code, "SCRIPTS", tmp_path / "scripts")
     monkeypatch.setattr(code, "LIBRARY", tmp_path / "scripts/mindgauge")
     return tmp_path / "scripts"
@@ -65,7 +68,11 @@ def test_a_data_file_of_a_module_counts(tree):
 def test_every_step_has_a_hash_and_packages(in_root):
     from mindgauge.plan import Plan
 
-    for step in [name.removeprefix("_") for name in vars(Plan) if name.startswith("_") and (ROOT / f"workflow/scripts/{name[1:]}.py").is_file()]:
+    for step in [
+        name.removeprefix("_")
+        for name in vars(Plan)
+        if name.startswith("_") and (ROOT / f"workflow/scripts/{name[1:]}.py").is_file()
+    ]:
         assert len(code.code_hash(step)) == 64
 
 

@@ -3,6 +3,7 @@ import copy
 import pytest
 import yaml
 from conftest import ROOT
+
 from mindgauge.config import Settings
 from mindgauge.errors import UserError
 from mindgauge.reference import documents
@@ -20,14 +21,33 @@ def over(base, change):
 
 
 def test_the_default_config_and_the_demo_are_valid():
-    assert set(Settings(BASE).models) >= {"r1-qwen1.5b", "qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "llama3.2-1b", "llama3.2-3b", "gemma3-1b", "mistral-7b"}
+    assert set(Settings(BASE).models) >= {
+        "r1-qwen1.5b",
+        "qwen3-0.6b",
+        "qwen3-1.7b",
+        "qwen3-4b",
+        "llama3.2-1b",
+        "llama3.2-3b",
+        "gemma3-1b",
+        "mistral-7b",
+    }
     demo = Settings(over(BASE, yaml.safe_load((ROOT / "config/demo.yaml").read_text())))
     assert demo.config.models == ["tiny-qwen2", "tiny-llama"] and demo.train("tiny-llama")["lora_r"] == 16
 
 
 def test_the_training_defaults_are_those_of_the_specification():
     numbers = Settings(BASE).train("qwen3-0.6b")
-    wanted = {"lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05, "target_modules": "all-linear", "batch_size": 8, "gradient_accumulation": 4, "learning_rate": 1e-4, "epochs": 3, "eval_steps": 1000}
+    wanted = {
+        "lora_r": 16,
+        "lora_alpha": 32,
+        "lora_dropout": 0.05,
+        "target_modules": "all-linear",
+        "batch_size": 8,
+        "gradient_accumulation": 4,
+        "learning_rate": 1e-4,
+        "epochs": 3,
+        "eval_steps": 1000,
+    }
     assert {name: numbers[name] for name in wanted} == wanted
 
 
@@ -43,7 +63,10 @@ def test_the_training_defaults_are_those_of_the_specification():
         ({"models": ["qwen3-0.6"]}, ["no model 'qwen3-0.6'", "instead: qwen3-0.6b", "gemma3-1b"]),
         ({"extra_models": {"x": {"hub": "a/b", "licence": "MIT", "family": "qwen"}}}, ["'qwen'", "qwen3"]),
         ({"extra_models": {"x": {"licence": "MIT", "family": "qwen3"}}}, ["either hub or path"]),
-        ({"extra_models": {"x": {"hub": "a/b", "licence": "MIT", "family": "qwen3", "train": {"learning_rat": 1}}}}, ["learning_rat", "instead: learning_rate"]),
+        (
+            {"extra_models": {"x": {"hub": "a/b", "licence": "MIT", "family": "qwen3", "train": {"learning_rat": 1}}}},
+            ["learning_rat", "instead: learning_rate"],
+        ),
         ({"label": {"backend": "llama-cpp"}}, ["needs a GGUF"]),
         ({"sft": {"val": 0.5, "test": 0.5}}, ["nothing is left to train on"]),
         ({"prompt": "no/such.txt"}, ["the prompt does not exist"]),

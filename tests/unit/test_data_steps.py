@@ -1,11 +1,10 @@
-import json
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
 from mindgauge import identities, ingesting, keywords, labellers, labelling, minimising, sft, splitting, unifying
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, read_jsonl, write_jsonl
@@ -13,7 +12,12 @@ from mindgauge.readers.roles import PREFIX
 from mindgauge.records import Record, Turn
 from mindgauge.students import judge
 
-SOURCES = {"cpsycound": ("cpsycound", "CPsyCounD", "train"), "cpsycoune": ("cpsycoune", "CPsyCounE", "train"), "psyqa": ("psyqa", "PsyQA", "train"), "gold": ("jsonl", "gold.jsonl", "gold")}
+SOURCES = {
+    "cpsycound": ("cpsycound", "CPsyCounD", "train"),
+    "cpsycoune": ("cpsycoune", "CPsyCounE", "train"),
+    "psyqa": ("psyqa", "PsyQA", "train"),
+    "gold": ("jsonl", "gold.jsonl", "gold"),
+}
 RULES = {"min_counsellor_chars": 80, "length_rule": "total", "max_turns": 12, "max_chars": 2000}
 
 
@@ -35,9 +39,20 @@ def chain(tmp_path_factory, scheme):
     minimising.minimise(made["unify"], made["minimise"], **RULES)
     splitting.split(made["minimise"], made["split"], 0.7, 128)
     labellers.label({"minimise": made["minimise"]}, made["label"], made["label"], "keywords", 0, 1, scheme.to_dict())
-    labelling.merge(made["minimise"], [made["label"]], made["labels"], {"backend": "keywords"}, "instruction", scheme.to_dict())
+    labelling.merge(
+        made["minimise"], [made["label"]], made["labels"], {"backend": "keywords"}, "instruction", scheme.to_dict()
+    )
     inputs = {"minimise": made["minimise"], "split": made["split"], "labels": made["labels"]}
-    sft.make(inputs, made["sft"], view="client", instruction="instruction", val=0.08, test=0.2, seed=1, labels=scheme.to_dict())
+    sft.make(
+        inputs,
+        made["sft"],
+        view="client",
+        instruction="instruction",
+        val=0.08,
+        test=0.2,
+        seed=1,
+        labels=scheme.to_dict(),
+    )
     return made
 
 
@@ -94,9 +109,15 @@ def test_students_are_told_from_parents_and_adults(chain):
 
 
 def test_the_sample_is_what_its_generator_writes(tmp_path):
-    subprocess.run([sys.executable, ROOT / "workflow/scripts/make_sample.py", "--out", tmp_path], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, ROOT / "workflow/scripts/make_sample.py", "--out", tmp_path], check=True, capture_output=True
+    )
     made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    held = {path.relative_to(ROOT / "data/sample"): path.read_bytes() for path in (ROOT / "data/sample").rglob("*") if path.is_file()}
+    held = {
+        path.relative_to(ROOT / "data/sample"): path.read_bytes()
+        for path in (ROOT / "data/sample").rglob("*")
+        if path.is_file()
+    }
     assert made == {path: text for path, text in held.items() if path.name != "README.md"}
 
 
@@ -122,7 +143,12 @@ def test_one_thing_has_one_placeholder_in_a_record():
 
 
 def test_unify_joins_strips_and_drops():
-    record = Record("s", "k", "dialogue", [Turn("client", "（沉默）甲"), Turn("client", "来访者：乙"), Turn("counsellor", "嗯。"), Turn("client", "丙")])
+    record = Record(
+        "s",
+        "k",
+        "dialogue",
+        [Turn("client", "（沉默）甲"), Turn("client", "来访者：乙"), Turn("counsellor", "嗯。"), Turn("client", "丙")],
+    )
     found, _, _ = unifying.unify_record(record)
     assert [turn.text for turn in found.turns] == ["甲\n乙\n丙"] and len(found.id) == 16
     assert unifying.unify_record(dialogue("", "只有咨询师说话"))[1] == "the client says nothing"
@@ -131,7 +157,11 @@ def test_unify_joins_strips_and_drops():
 def test_the_id_is_of_the_words_alone():
     one, other = dialogue("甲", "乙"), dialogue("甲", "乙")
     other.source, other.key = "t", "l"
-    assert unifying.unify_record(one)[0].id == unifying.unify_record(other)[0].id != unifying.unify_record(dialogue("甲", "丙"))[0].id
+    assert (
+        unifying.unify_record(one)[0].id
+        == unifying.unify_record(other)[0].id
+        != unifying.unify_record(dialogue("甲", "丙"))[0].id
+    )
 
 
 def test_crop_keeps_the_most_recent_turns_whole():
@@ -143,7 +173,18 @@ def test_crop_keeps_the_most_recent_turns_whole():
 
 def test_near_duplicates_and_one_question_share_a_group():
     long = "这学期开始以后我每天都睡不好，白天上课总是走神，回到宿舍也不想跟人说话，周末也不想出门。"
-    records = [Record("s", str(number), "qa", [Turn("client", text)], question=question, id=f"{number:016x}") for number, (text, question) in enumerate([(long, None), (long + "怎么办", None), ("完全不同的一段话，讲的是社团里排练合唱的事情。", "同一个问题写在这里给大家看"), ("又一段别的话，说图书馆座位和食堂新菜。", "同一个问题写在这里给大家看"), ("嗯", None)])]
+    records = [
+        Record("s", str(number), "qa", [Turn("client", text)], question=question, id=f"{number:016x}")
+        for number, (text, question) in enumerate(
+            [
+                (long, None),
+                (long + "怎么办", None),
+                ("完全不同的一段话，讲的是社团里排练合唱的事情。", "同一个问题写在这里给大家看"),
+                ("又一段别的话，说图书馆座位和食堂新菜。", "同一个问题写在这里给大家看"),
+                ("嗯", None),
+            ]
+        )
+    ]
     groups = list(splitting.group(records, 0.7, 128).values())
     assert groups[0] == groups[1] and groups[2] == groups[3] and len(set(groups)) == 3
 
@@ -209,7 +250,14 @@ def test_the_dialogue_view_names_who_speaks():
 
 
 def test_gold_labels_outside_the_scheme_are_quarantined(tmp_path, scheme):
-    write_jsonl(tmp_path / "g.jsonl", [{"text": "甲", "labels": {"risk_flag": "none"}}, {"text": "乙", "labels": {"risk_flag": "maybe"}}, {"text": "丙"}])
+    write_jsonl(
+        tmp_path / "g.jsonl",
+        [
+            {"text": "甲", "labels": {"risk_flag": "none"}},
+            {"text": "乙", "labels": {"risk_flag": "maybe"}},
+            {"text": "丙"},
+        ],
+    )
     out = tmp_path / "out"
     ingesting.ingest(tmp_path / "g.jsonl", out, "g", "jsonl", "gold", {}, scheme.to_dict())
     assert read_json(out / "stats.json")["kept"] == 1 and len(list(read_jsonl(out / "quarantine.jsonl"))) == 2

@@ -1,10 +1,16 @@
 import pytest
+
 from mindgauge import comparing, metrics, reporting
 from mindgauge.files import read_json, write_jsonl
 
 
 def labels(depression=0, anxiety=0, risk="none", distress=0):
-    return {"depression_level": depression, "anxiety_level": anxiety, "risk_flag": risk, "student_distress_score": distress}
+    return {
+        "depression_level": depression,
+        "anxiety_level": anxiety,
+        "risk_flag": risk,
+        "student_distress_score": distress,
+    }
 
 
 def test_wilson_as_published():
@@ -41,7 +47,9 @@ def test_macro_f1_by_hand(scheme):
 
 def test_another_alarm_counts_as_found_and_false_ones_are_counted(scheme):
     references = [labels(risk="suicidal"), labels(risk="violence"), labels(), labels()]
-    found = metrics.summary(scheme, [labels(risk="self_harm"), labels(), labels(risk="suicidal"), labels()], references)["any_risk"]
+    found = metrics.summary(
+        scheme, [labels(risk="self_harm"), labels(), labels(risk="suicidal"), labels()], references
+    )["any_risk"]
     assert (found["support"], found["recall"], found["false_alarms"], found["false_alarm_rate"]) == (2, 0.5, 1, 0.5)
 
 
@@ -56,7 +64,9 @@ def test_baselines(tmp_path, scheme):
     def row(number, text, of):
         return {"id": str(number), "input": text, "output": json.dumps(of)}
 
-    train = [row(n, "我很难过，一直很低落" if n % 3 else "今天打球很开心", labels(2 if n % 3 else 0)) for n in range(12)]
+    train = [
+        row(n, "我很难过，一直很低落" if n % 3 else "今天打球很开心", labels(2 if n % 3 else 0)) for n in range(12)
+    ]
     for name, of in {"train": train, "test": train[:6], "gold": []}.items():
         write_jsonl(tmp_path / f"{name}.jsonl", of)
     comparing.compare(tmp_path, tmp_path, scheme.to_dict())

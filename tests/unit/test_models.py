@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
 from mindgauge import bundling, chat, converting, evaluating, inference, merging, quantising, tiny_models, training
 from mindgauge.answers import all_answers, gbnf, parse
 from mindgauge.config import Train
@@ -19,11 +20,31 @@ from mindgauge.gguf_header import read_header
 
 FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
 INSTRUCTION = "读学生的话，输出一行 JSON。"
-STRINGS = ["我睡不着😢，怎么办？", "１２３　ＡＢＣ", "第一行\n第二行\n\n第四行", "a'll I'm 3.14 1000", "“引号”……——《书》", "\t空白  两个", "{\"a\": 1}", "考试650分 100%", "🏫👩‍🎓", "ﬁ ﬀ ㎏"]
+STRINGS = [
+    "我睡不着😢，怎么办？",
+    "１２３　ＡＢＣ",
+    "第一行\n第二行\n\n第四行",
+    "a'll I'm 3.14 1000",
+    "“引号”……——《书》",
+    "\t空白  两个",
+    '{"a": 1}',
+    "考试650分 100%",
+    "🏫👩‍🎓",
+    "ﬁ ﬀ ㎏",
+]
 
 
 def numbers(**change):
-    return {**Train().model_dump(), "gradient_accumulation": 1, "max_steps": 12, "eval_steps": 6, "save_steps": 6, "learning_rate": 3e-3, "lora_dropout": 0.0, **change}
+    return {
+        **Train().model_dump(),
+        "gradient_accumulation": 1,
+        "max_steps": 12,
+        "eval_steps": 6,
+        "save_steps": 6,
+        "learning_rate": 3e-3,
+        "lora_dropout": 0.0,
+        **change,
+    }
 
 
 def template(family):
@@ -35,7 +56,17 @@ def rows(tmp_path_factory, scheme):
     """Supervised rows in which the text decides the answer."""
     root = tmp_path_factory.mktemp("sft")
     answers = all_answers(scheme)[::160]
-    made = [{"id": f"{n:016x}", "source": "s", "group": str(n), "instruction": INSTRUCTION, "input": f"{'甲乙丙丁'[n % 4]}事第{n}次，{STRINGS[n % 10]}", "output": answers[n % 4]} for n in range(60)]
+    made = [
+        {
+            "id": f"{n:016x}",
+            "source": "s",
+            "group": str(n),
+            "instruction": INSTRUCTION,
+            "input": f"{'甲乙丙丁'[n % 4]}事第{n}次，{STRINGS[n % 10]}",
+            "output": answers[n % 4],
+        }
+        for n in range(60)
+    ]
     for name, of in {"train": made[:44], "val": made[44:48], "test": made[48:54], "gold": made[54:]}.items():
         write_jsonl(root / f"{name}.jsonl", of)
     return root
@@ -50,7 +81,9 @@ def bases(tmp_path_factory, scheme):
     return root
 
 
-@pytest.fixture(scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)]
+)
 def made(request, tmp_path_factory, bases, rows):
     """One model through train, merge, convert and quantise."""
     name, family = request.param, FAMILIES[request.param]
@@ -81,7 +114,11 @@ def test_the_supervised_tokens_are_the_answer_and_its_end(bases, rows):
 
 def test_over_long_rows_lose_their_oldest_words_only(bases):
     talk = chat.Chat.load(bases / "tiny-llama", template("llama3"), "llama3")
-    row = {"instruction": INSTRUCTION, "input": "\n".join(f"第{n}轮说的话很长" for n in range(60)) + "\n最后一句", "output": '{"a": 1}'}
+    row = {
+        "instruction": INSTRUCTION,
+        "input": "\n".join(f"第{n}轮说的话很长" for n in range(60)) + "\n最后一句",
+        "output": '{"a": 1}',
+    }
     example = talk.example(row, 200)
     text = talk.tokenizer.decode(example.prompt)
     assert example.shortened and len(example.prompt) + len(example.completion) <= 200
@@ -120,7 +157,9 @@ def test_every_template_puts_the_answer_after_the_generation_prompt(family):
 
 def test_the_adapter_is_portable_and_its_curves_are_there(made):
     config = read_json(made["train"] / "adapter_config.json")
-    assert config["base_model_name_or_path"] == made["name"] and config["target_modules"] == sorted(config["target_modules"])
+    assert config["base_model_name_or_path"] == made["name"] and config["target_modules"] == sorted(
+        config["target_modules"]
+    )
     assert not any(name in config["target_modules"] for name in ("lm_head", "embed_tokens"))
     history = read_json(made["train"] / "log_history.json")
     losses = [row["loss"] for row in history if "loss" in row]
@@ -142,7 +181,9 @@ def test_tokens_are_the_same_in_hf_and_llama_cpp(made, rows):
     talk = the_chat(made)
     llama = inference.load_gguf(made["convert"] / "model.gguf", 512)
     for text in STRINGS:
-        assert llama.tokenize(text.encode(), add_bos=False, special=True) == talk.ids(text), text.encode("unicode_escape")
+        assert llama.tokenize(text.encode(), add_bos=False, special=True) == talk.ids(text), text.encode(
+            "unicode_escape"
+        )
     asked = inference.prompts(talk, list(read_jsonl(rows / "train.jsonl")), 480)
     assert inference.token_parity(llama, asked) == 1.0
 
@@ -174,7 +215,9 @@ def test_llama_cpp_takes_the_grammar_and_answers_within_it(made, scheme):
     from llama_cpp import LlamaGrammar
 
     llama = inference.load_gguf(made["quantise"] / "model.gguf", 512)
-    out = llama.create_completion("甲", grammar=LlamaGrammar.from_string(gbnf(scheme), verbose=False), max_tokens=200, temperature=1.0, seed=3)
+    out = llama.create_completion(
+        "甲", grammar=LlamaGrammar.from_string(gbnf(scheme), verbose=False), max_tokens=200, temperature=1.0, seed=3
+    )
     assert parse(scheme, out["choices"][0]["text"])
 
 
@@ -192,7 +235,15 @@ def test_the_labeller_asks_a_gguf_and_resumes(made, tmp_path, scheme):
 
 
 def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, scheme):
-    options = {"name": made["name"], "family": made["family"], "template": template(made["family"]), "context": 512, "max_new_tokens": 8, "batch_size": 4, "labels": scheme.to_dict()}
+    options = {
+        "name": made["name"],
+        "family": made["family"],
+        "template": template(made["family"]),
+        "context": 512,
+        "max_new_tokens": 8,
+        "batch_size": 4,
+        "labels": scheme.to_dict(),
+    }
     evaluating.evaluate(rows, made["quantise"], made["merge"], tmp_path, variant="Q4_K_M", kind="gguf", **options)
     found = read_json(tmp_path / "metrics.json")
     assert found["n"] == 6 and found["gold"]["n"] == 6 and found["token_parity"] == 1.0
@@ -204,15 +255,46 @@ def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, 
 def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme):
     evaluating_out = tmp_path / "eval"
     evaluating_out.mkdir()
-    options = {"name": made["name"], "family": made["family"], "template": template(made["family"]), "context": 512, "max_new_tokens": 48, "batch_size": 4, "labels": scheme.to_dict()}
+    options = {
+        "name": made["name"],
+        "family": made["family"],
+        "template": template(made["family"]),
+        "context": 512,
+        "max_new_tokens": 48,
+        "batch_size": 4,
+        "labels": scheme.to_dict(),
+    }
     evaluating.evaluate(rows, made["quantise"], made["merge"], evaluating_out, variant="Q4_K_M", kind="gguf", **options)
     out = tmp_path / "bundle"
     out.mkdir()
     stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
     sources = {"s": {"licence": "none", "notice": "a notice", "redistribute": False}}
-    bundling.bundle(made["quantise"], evaluating_out, out, model=made["name"], quant="Q4_K_M", stanza=stanza, template=template(made["family"]), instruction=INSTRUCTION, labels=scheme.to_dict(), sources=sources, notice="synthetic")
+    bundling.bundle(
+        made["quantise"],
+        evaluating_out,
+        out,
+        model=made["name"],
+        quant="Q4_K_M",
+        stanza=stanza,
+        template=template(made["family"]),
+        instruction=INSTRUCTION,
+        labels=scheme.to_dict(),
+        sources=sources,
+        notice="synthetic",
+    )
     names = {path.name for path in out.iterdir()}
-    assert names == {f"{made['name']}-Q4_K_M.gguf", "prompt.txt", "chat_template.jinja", "grammar.gbnf", "schema.json", "Modelfile", "README.md", "NOTICES.md", "metrics.json", "checksums.txt"}
+    assert names == {
+        f"{made['name']}-Q4_K_M.gguf",
+        "prompt.txt",
+        "chat_template.jinja",
+        "grammar.gbnf",
+        "schema.json",
+        "Modelfile",
+        "README.md",
+        "NOTICES.md",
+        "metrics.json",
+        "checksums.txt",
+    }
     card = (out / "README.md").read_text()
     assert "not a diagnosis" in card and "12356" in card and "a notice" in (out / "NOTICES.md").read_text()
     assert subprocess.run(["sha256sum", "-c", "checksums.txt"], cwd=out, capture_output=True).returncode == 0
@@ -225,12 +307,20 @@ def trainer(made, rows, out, work, **change):
         "import json, sys; from pathlib import Path; from mindgauge import training; a = json.loads(sys.argv[1]);"
         "training.train(*map(Path, a['paths']), **a['options'])"
     )
-    options = {"model": "m", "family": "llama3", "template": template("llama3"), "context": 512, "numbers": numbers(max_steps=60, save_steps=10, eval_steps=60, **change)}
+    options = {
+        "model": "m",
+        "family": "llama3",
+        "template": template("llama3"),
+        "context": 512,
+        "numbers": numbers(max_steps=60, save_steps=10, eval_steps=60, **change),
+    }
     for path in (out, work):
         path.mkdir(parents=True, exist_ok=True)
     arguments = {"paths": [str(rows), str(made), str(out), str(work)], "options": options}
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
-    return subprocess.Popen([sys.executable, "-c", code, json.dumps(arguments)], stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(arguments)], stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 @pytest.mark.slow
@@ -241,7 +331,10 @@ def test_a_stopped_training_resumes_to_the_same_adapter(bases, rows, tmp_path, h
     assert whole.wait() == 0
     stopped = trainer(base, rows, tmp_path / "out", tmp_path / "work")
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "work/checkpoints").glob("checkpoint-*/trainer_state.json")) and time.monotonic() < deadline:
+    while (
+        not list((tmp_path / "work/checkpoints").glob("checkpoint-*/trainer_state.json"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     stopped.send_signal(how)
     assert stopped.wait() == (-9 if how == signal.SIGKILL else 75), stopped.stderr.read()
@@ -256,5 +349,3 @@ def test_a_stopped_training_resumes_to_the_same_adapter(bases, rows, tmp_path, h
 def test_a_tokenizer_of_another_family_is_refused(bases):
     with pytest.raises(UserError, match="no token"):
         chat.Chat.load(bases / "tiny-llama", template("qwen3"), "qwen3")
-
-

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from conftest import ROOT
+
 from mindgauge import readers
 from mindgauge.errors import UserError
 from mindgauge.readers.roles import PREFIX, turns_of
@@ -22,15 +23,32 @@ def test_cpsycound(tmp_path, encoding, end):
     (tmp_path / "case_1.txt").write_bytes(end.join(lines).encode(encoding))
     (tmp_path / "case_2.txt").write_bytes(b"\xff\xff\xff\x00")
     record, broken = read("cpsycound", tmp_path)
-    assert [(turn.role, turn.text) for turn in record.turns] == [("client", "甲"), ("counsellor", "乙\n丙"), ("client", "丁")]
+    assert [(turn.role, turn.text) for turn in record.turns] == [
+        ("client", "甲"),
+        ("counsellor", "乙\n丙"),
+        ("client", "丁"),
+    ]
     assert isinstance(broken, Broken) and broken.file == "case_2.txt"
 
 
 def test_psyqa_keeps_every_answer_with_a_text(tmp_path):
-    item = {"questionID": 7, "question": "问", "description": "述", "keywords": "学业,情绪", "answers": [{"answer_text": "答"}, {"answer_text": None}]}
-    (tmp_path / "q.json").write_text(json.dumps([item, {"no": 1}, {**item, "description": None, "answers": []}], ensure_ascii=False))
+    item = {
+        "questionID": 7,
+        "question": "问",
+        "description": "述",
+        "keywords": "学业,情绪",
+        "answers": [{"answer_text": "答"}, {"answer_text": None}],
+    }
+    (tmp_path / "q.json").write_text(
+        json.dumps([item, {"no": 1}, {**item, "description": None, "answers": []}], ensure_ascii=False)
+    )
     first, broken, last = read("psyqa", tmp_path)
-    assert first.key == "7" and first.words("client") == "问\n述" and first.words("counsellor") == "答" and first.keywords == ["学业", "情绪"]
+    assert (
+        first.key == "7"
+        and first.words("client") == "问\n述"
+        and first.words("counsellor") == "答"
+        and first.keywords == ["学业", "情绪"]
+    )
     assert isinstance(broken, Broken) and len(last.turns) == 1
 
 
@@ -53,12 +71,22 @@ def test_json_streams_over_chunks(tmp_path, monkeypatch):
 
 
 def test_smile_and_psysuicide(tmp_path):
-    (tmp_path / "1.json").write_text(json.dumps([{"role": "client", "content": "甲"}, {"role": "counselor", "content": "乙"}]))
+    (tmp_path / "1.json").write_text(
+        json.dumps([{"role": "client", "content": "甲"}, {"role": "counselor", "content": "乙"}])
+    )
     assert [turn.role for turn in read("smile", tmp_path)[0].turns] == ["client", "counsellor"]
-    rows = [{"text": "甲", "labels": ["自伤行为", "主动自杀意图"]}, {"text": "乙", "labels": ["他人攻击行为"]}, {"text": "丙", "labels": ["与自杀/自伤/攻击行为无关"]}]
+    rows = [
+        {"text": "甲", "labels": ["自伤行为", "主动自杀意图"]},
+        {"text": "乙", "labels": ["他人攻击行为"]},
+        {"text": "丙", "labels": ["与自杀/自伤/攻击行为无关"]},
+    ]
     (tmp_path / "1.json").write_text(json.dumps(rows))
     first, broken, last = read("psysuicide", tmp_path)
-    assert first.labels == {"risk_flag": "suicidal"} and isinstance(broken, Broken) and last.labels == {"risk_flag": "none"}
+    assert (
+        first.labels == {"risk_flag": "suicidal"}
+        and isinstance(broken, Broken)
+        and last.labels == {"risk_flag": "none"}
+    )
 
 
 def test_tables(tmp_path):

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from mindgauge import epoch, linking, raw
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_json
@@ -72,7 +73,9 @@ def planned(tmp_path, monkeypatch, store):
     """A recipe of the step `split` over one entry, as the main process writes it."""
     monkeypatch.chdir(tmp_path)
     put(store, "minimise/0123456789abcdef0123")
-    recipe = Recipe("split", (), "data", {"x": 1}, {"minimise": Input("content:abc", where="minimise/0123456789abcdef0123")})
+    recipe = Recipe(
+        "split", (), "data", {"x": 1}, {"minimise": Input("content:abc", where="minimise/0123456789abcdef0123")}
+    )
     recipe.write(recipe.where, store.root, False)
     return recipe, Path("results/.entries") / recipe.where
 
@@ -143,7 +146,9 @@ def test_the_key_follows_from_all_that_decides(planned):
         dataclasses.replace(recipe, inputs={"minimise": Input("content:abd")}),
     ]
     assert len({recipe.key, *(other.key for other in others)}) == 5
-    moved = dataclasses.replace(recipe, inputs={"minimise": Input("content:abc", where="minimise/ffffffffffffffffffff")})
+    moved = dataclasses.replace(
+        recipe, inputs={"minimise": Input("content:abc", where="minimise/ffffffffffffffffffff")}
+    )
     assert moved.key == recipe.key
 
 

@@ -8,9 +8,13 @@ from mindgauge.reference import documents
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with status 1 if a file is out of step")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with status 1 if a file is out of step"
+    )
     arguments = parser.parse_args()
-    stale = [path for path, text in documents().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        path for path, text in documents().items() if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
     for path in stale:
         if arguments.check:
             print(f"{path} is out of step: python workflow/scripts/document_config.py", file=sys.stderr)

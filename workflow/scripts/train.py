@@ -6,7 +6,14 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    training.train(step.inputs["sft"], step.inputs["base"], step.out, step.work, **{name: step.params[name] for name in ("model", "family", "template", "context")}, numbers=step.params["train"])
+    training.train(
+        step.inputs["sft"],
+        step.inputs["base"],
+        step.out,
+        step.work,
+        **{name: step.params[name] for name in ("model", "family", "template", "context")},
+        numbers=step.params["train"],
+    )
 
 
 if __name__ == "__main__":

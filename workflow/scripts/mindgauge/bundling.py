@@ -17,11 +17,11 @@ In a crisis do not wait for any score. Mainland China: psychological aid 12356, 
 
 # Go template of Ollama for a single user turn, a family; the same tokens as config/templates/<family>.jinja.
 OLLAMA = {
-    "deepseek-r1": "{{- range .Messages }}{{ if eq .Role \"user\" }}<｜User｜>{{ .Content }}{{ else }}<｜Assistant｜>{{ .Content }}<｜end▁of▁sentence｜>{{ end }}{{ end }}<｜Assistant｜>",
+    "deepseek-r1": '{{- range .Messages }}{{ if eq .Role "user" }}<｜User｜>{{ .Content }}{{ else }}<｜Assistant｜>{{ .Content }}<｜end▁of▁sentence｜>{{ end }}{{ end }}<｜Assistant｜>',
     "qwen3": "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n<think>\n\n</think>\n\n",
     "llama3": "{{- range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>\n\n{{ .Content }}<|eot_id|>{{ end }}<|start_header_id|>assistant<|end_header_id|>\n\n",
-    "gemma3": "{{- range .Messages }}<start_of_turn>{{ if eq .Role \"assistant\" }}model{{ else }}user{{ end }}\n{{ .Content }}<end_of_turn>\n{{ end }}<start_of_turn>model\n",
-    "mistral": "{{- range .Messages }}{{ if eq .Role \"user\" }}[INST] {{ .Content }}[/INST]{{ else }} {{ .Content }}</s>{{ end }}{{ end }}",
+    "gemma3": '{{- range .Messages }}<start_of_turn>{{ if eq .Role "assistant" }}model{{ else }}user{{ end }}\n{{ .Content }}<end_of_turn>\n{{ end }}<start_of_turn>model\n',
+    "mistral": '{{- range .Messages }}{{ if eq .Role "user" }}[INST] {{ .Content }}[/INST]{{ else }} {{ .Content }}</s>{{ end }}{{ end }}',
 }
 
 
@@ -38,18 +38,32 @@ def modelfile(gguf: str, family: str, context: int) -> str:
 def _figures(metrics: dict[str, Any], scheme: Scheme) -> str:
     lines = ["| label | macro-F1 | accuracy | QWK | within 1 |", "|---|---|---|---|---|"]
     for name, of in metrics["fields"].items():
-        cells = [f"{of[key]:.3f}" if of.get(key) is not None else "–" for key in ("macro_f1", "accuracy", "qwk", "within1")]
+        cells = [
+            f"{of[key]:.3f}" if of.get(key) is not None else "–" for key in ("macro_f1", "accuracy", "qwk", "within1")
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     risk = metrics.get("any_risk")
     if risk and risk["support"]:
         low, high = risk["wilson"]
         few = "; fewer than 10 cases, so this says little" if risk["support"] < 10 else ""
-        lines.append(f"\nOf {risk['support']} rows with any risk it flags {risk['recall']:.0%} (95 % interval {low:.0%} to {high:.0%}{few}).")
-    lines.append(f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows; valid JSON: {metrics['json_valid']:.1%}.")
+        lines.append(
+            f"\nOf {risk['support']} rows with any risk it flags {risk['recall']:.0%} (95 % interval {low:.0%} to {high:.0%}{few})."
+        )
+    lines.append(
+        f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows; valid JSON: {metrics['json_valid']:.1%}."
+    )
     return "\n".join(lines)
 
 
-def card(model: str, quant: str, stanza: dict[str, Any], sources: dict[str, Any], metrics: dict[str, Any], scheme: Scheme, notice: str) -> str:
+def card(
+    model: str,
+    quant: str,
+    stanza: dict[str, Any],
+    sources: dict[str, Any],
+    metrics: dict[str, Any],
+    scheme: Scheme,
+    notice: str,
+) -> str:
     """The model card: YAML header as the hub reads it, figures, limits of use."""
     header = ["---", "language: zh", "license: other", f"license_name: {json.dumps(stanza['licence'])}"]
     if stanza["hub"]:
@@ -75,11 +89,26 @@ def notices(stanza: dict[str, Any], sources: dict[str, Any]) -> str:
     """Licences and notices of the base model and the sources, which travel with the model."""
     lines = ["# Notices", "", f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}", ""]
     for name, source in sources.items():
-        lines.append(f"- {name}: licence {source['licence']}; {source['notice'] or 'no notice'}; its text may {'' if source['redistribute'] else 'not '}be passed on")
+        lines.append(
+            f"- {name}: licence {source['licence']}; {source['notice'] or 'no notice'}; its text may {'' if source['redistribute'] else 'not '}be passed on"
+        )
     return "\n".join(lines) + "\n"
 
 
-def bundle(quantised: Path, evaluated: Path, out: Path, *, model: str, quant: str, stanza: dict[str, Any], template: str, instruction: str, labels: dict[str, Any], sources: dict[str, Any], notice: str) -> None:
+def bundle(
+    quantised: Path,
+    evaluated: Path,
+    out: Path,
+    *,
+    model: str,
+    quant: str,
+    stanza: dict[str, Any],
+    template: str,
+    instruction: str,
+    labels: dict[str, Any],
+    sources: dict[str, Any],
+    notice: str,
+) -> None:
     """Writes the bundle's files. It holds no text of any record."""
     scheme = Scheme.from_dict(labels)
     gguf = f"{model}-{quant}.gguf"

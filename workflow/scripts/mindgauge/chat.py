@@ -38,7 +38,11 @@ class Chat:
         self.end = END_TOKENS[family]
         self.end_id: int = tokenizer.convert_tokens_to_ids(self.end)
         if self.end_id is None or self.end_id == tokenizer.unk_token_id:
-            raise UserError(f"the tokenizer has no token {self.end!r}", where=f"models.yaml: family: {family}", instead="the template family of this base model")
+            raise UserError(
+                f"the tokenizer has no token {self.end!r}",
+                where=f"models.yaml: family: {family}",
+                instead="the template family of this base model",
+            )
 
     @classmethod
     def load(cls, directory: Path, template: str, family: str) -> "Chat":
@@ -83,8 +87,14 @@ class Chat:
         if len(found) <= room:
             return rendered, found, False
         if len(self.ids(self.render(instruction, ""))) > room:
-            raise UserError(f"the instruction alone is longer than {room} tokens", where="models.yaml: context", instead="a larger context, or a shorter prompt")
-        rendered = self.render(instruction, self.shortened(text, lambda part: len(self.ids(self.render(instruction, part))) <= room))
+            raise UserError(
+                f"the instruction alone is longer than {room} tokens",
+                where="models.yaml: context",
+                instead="a larger context, or a shorter prompt",
+            )
+        rendered = self.render(
+            instruction, self.shortened(text, lambda part: len(self.ids(self.render(instruction, part))) <= room)
+        )
         return rendered, self.ids(rendered), True
 
     def example(self, row: dict[str, Any], context: int) -> Example:
@@ -93,7 +103,9 @@ class Chat:
         rendered, prompt, short = self.prompt(row["instruction"], row["input"], context - len(end) - 4)
         text = row["input"]
         if short:  # the text as it was shortened, so that prompt and whole row agree
-            text = self.shortened(text, lambda part: len(self.ids(self.render(row["instruction"], part))) <= context - len(end) - 4)
+            text = self.shortened(
+                text, lambda part: len(self.ids(self.render(row["instruction"], part))) <= context - len(end) - 4
+            )
         whole = self.render(row["instruction"], text, row["output"])
         if not whole.startswith(rendered) or not whole.endswith(self.end):
             raise ValueError("the template does not put the answer right after the generation prompt")

@@ -19,9 +19,16 @@ def _canonical(node: Any) -> Any:
     """A syntax tree as plain lists. Empty and absent fields are left out: they are what differs between Python's minor
     versions (ast.dump prints them or not)."""
     if isinstance(node, ast.AST):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, False) is not None
+        ):
             node.body = node.body[1:]
-        fields = [(name, _canonical(value)) for name, value in ast.iter_fields(node) if name not in ("ctx", "type_comment", "kind")]
+        fields = [
+            (name, _canonical(value))
+            for name, value in ast.iter_fields(node)
+            if name not in ("ctx", "type_comment", "kind")
+        ]
         return [type(node).__name__, [[name, value] for name, value in fields if value not in (None, [])]]
     if isinstance(node, list):
         return [_canonical(item) for item in node]
@@ -49,7 +56,9 @@ def _imports(tree: ast.AST, package: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], *([base] if base else [])])
+                base = ".".join(
+                    [*package.split(".")[: len(package.split(".")) - node.level + 1], *([base] if base else [])]
+                )
             found.add(base)
             found.update(f"{base}.{alias.name}" for alias in node.names)
     return found
@@ -95,6 +104,10 @@ def code_hash(step: str) -> str:
     for path in closure(SCRIPTS / f"{step}.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         parts: list[Any] = [_module_name(path)]
-        parts += [[data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()] for data in _data_files(tree) if not data.endswith(".py")]
+        parts += [
+            [data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()]
+            for data in _data_files(tree)
+            if not data.endswith(".py")
+        ]
         digest.update(repr([*parts, _canonical(tree)]).encode())
     return digest.hexdigest()

@@ -35,9 +35,15 @@ def tfidf(train: list[dict[str, Any]], scheme: Scheme, texts: list[str]) -> list
     columns: dict[str, list[Any]] = {}
     for field in scheme.fields:
         targets = [field.values.index(output[field.name]) for output in outputs]
-        linear = LogisticRegression(C=10, max_iter=2000, class_weight="balanced") if len(set(targets)) > 1 else DummyClassifier()
+        linear = (
+            LogisticRegression(C=10, max_iter=2000, class_weight="balanced")
+            if len(set(targets)) > 1
+            else DummyClassifier()
+        )
         model = make_pipeline(TfidfVectorizer(analyzer="char", ngram_range=(1, 4), sublinear_tf=True, min_df=2), linear)
-        columns[field.name] = [field.values[place] for place in model.fit(inputs, targets).predict(texts)] if texts else []
+        columns[field.name] = (
+            [field.values[place] for place in model.fit(inputs, targets).predict(texts)] if texts else []
+        )
     return [{name: columns[name][number] for name in scheme.names} for number in range(len(texts))]
 
 
@@ -54,4 +60,6 @@ def compare(sft: Path, out: Path, labels: dict[str, Any]) -> None:
             continue
         answers: dict[str, list[Any]] = {of: baseline(train, scheme, [row["input"] for row in rows[of]]) for of in rows}
         write_jsonl(out / f"predictions-{name}.jsonl", evaluating.predictions(rows, answers, None))
-        write_json(out / f"{name}.json", {"model": None, "variant": name, **evaluating.report(scheme, rows, answers, None)})
+        write_json(
+            out / f"{name}.json", {"model": None, "variant": name, **evaluating.report(scheme, rows, answers, None)}
+        )

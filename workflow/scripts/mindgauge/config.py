@@ -31,11 +31,17 @@ class Section(BaseModel):
 class Source(Section):
     """One corpus."""
 
-    path: str = Field(description="File or directory of the raw corpus, relative to the repository.", examples=["data/raw/CPsyCounD"])
+    path: str = Field(
+        description="File or directory of the raw corpus, relative to the repository.", examples=["data/raw/CPsyCounD"]
+    )
     reader: Reader = Field(description="The format the raw files are in.")
-    role: Literal["train", "gold"] = Field("train", description="`train`: goes through the chain; `gold`: human labels, kept apart for evaluation.")
+    role: Literal["train", "gold"] = Field(
+        "train", description="`train`: goes through the chain; `gold`: human labels, kept apart for evaluation."
+    )
     licence: str = Field("unknown", description="Licence of the corpus; travels with every model trained on it.")
-    redistribute: bool = Field(False, description="Whether its text may be passed on. It never leaves the machine where this is false.")
+    redistribute: bool = Field(
+        False, description="Whether its text may be passed on. It never leaves the machine where this is false."
+    )
     notice: str = Field("", description="Text that its licence wants to be passed on with what is made of it.")
     columns: dict[str, str] = Field({}, description="For `jsonl` and `csv`: which column holds what.")
 
@@ -44,17 +50,27 @@ class Data(Section):
     """Minimising and splitting."""
 
     min_counsellor_chars: int = Field(80, ge=0, description="Records whose counsellor says less are dropped.")
-    length_rule: Literal["total", "longest", "each"] = Field("total", description="What `min_counsellor_chars` is measured on: all the counsellor's words, the longest turn, or each turn.")
+    length_rule: Literal["total", "longest", "each"] = Field(
+        "total",
+        description="What `min_counsellor_chars` is measured on: all the counsellor's words, the longest turn, or each turn.",
+    )
     max_turns: int = Field(12, ge=1, description="A dialogue is cropped to its most recent turns.")
-    max_chars: int = Field(2000, ge=100, description="A dialogue is cropped, at turn boundaries, to this many characters.")
-    near_duplicate: float = Field(0.7, gt=0, le=1, description="Jaccard similarity from which two records belong to one split group.")
+    max_chars: int = Field(
+        2000, ge=100, description="A dialogue is cropped, at turn boundaries, to this many characters."
+    )
+    near_duplicate: float = Field(
+        0.7, gt=0, le=1, description="Jaccard similarity from which two records belong to one split group."
+    )
     permutations: int = Field(128, ge=16, description="MinHash permutations: more find near duplicates more surely.")
 
 
 class Label(Section):
     """The labeller."""
 
-    backend: Literal["keywords", "llama-cpp", "file"] = Field("keywords", description="Who labels: the embedded keyword rules, a local GGUF in process, or a file of labels you have.")
+    backend: Literal["keywords", "llama-cpp", "file"] = Field(
+        "keywords",
+        description="Who labels: the embedded keyword rules, a local GGUF in process, or a file of labels you have.",
+    )
     shard_size: int = Field(500, ge=1, description="Records a labelling job; shards run side by side.")
     model: str | None = Field(None, description="For `llama-cpp`: path of the GGUF.")
     file: str | None = Field(None, description="For `file`: JSONL with `id` and the labels.")
@@ -64,7 +80,10 @@ class Label(Section):
 class Sft(Section):
     """The supervised rows."""
 
-    view: Literal["client", "dialogue"] = Field("client", description="What the model reads: the client's words alone (the counsellor often states the severity), or the whole dialogue.")
+    view: Literal["client", "dialogue"] = Field(
+        "client",
+        description="What the model reads: the client's words alone (the counsellor often states the severity), or the whole dialogue.",
+    )
     val: Fraction = Field(0.05, description="Share of the split groups for validation.")
     test: Fraction = Field(0.10, description="Share of the split groups held out for evaluation.")
     seed: int = Field(20261124, description="Seed of the split.")
@@ -76,9 +95,15 @@ class Train(Section):
     lora_r: int = Field(16, ge=1, description="Rank of LoRA.")
     lora_alpha: int = Field(32, ge=1, description="Scale of LoRA.")
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout of LoRA.")
-    target_modules: str | list[str] = Field("all-linear", description="Which linear layers LoRA adapts; never the embeddings or the output head.")
-    load_in_4bit: bool = Field(False, description="Train over an NF4 base (bitsandbytes). Merging always uses the full-precision base.")
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="Compute precision; `auto` is bf16 on a GPU and fp32 on a CPU.")
+    target_modules: str | list[str] = Field(
+        "all-linear", description="Which linear layers LoRA adapts; never the embeddings or the output head."
+    )
+    load_in_4bit: bool = Field(
+        False, description="Train over an NF4 base (bitsandbytes). Merging always uses the full-precision base."
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="Compute precision; `auto` is bf16 on a GPU and fp32 on a CPU."
+    )
     batch_size: int = Field(8, ge=1, description="Rows a step on one device.")
     gradient_accumulation: int = Field(4, ge=1, description="Steps whose gradients are summed.")
     learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate.")
@@ -87,7 +112,11 @@ class Train(Section):
     weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     max_steps: int = Field(0, ge=0, description="Stop after so many optimiser steps; 0: `epochs` decides.")
-    eval_steps: int = Field(1000, ge=1, description="Optimiser steps between evaluations on the validation rows (there is always one at the end).")
+    eval_steps: int = Field(
+        1000,
+        ge=1,
+        description="Optimiser steps between evaluations on the validation rows (there is always one at the end).",
+    )
     save_steps: int = Field(200, ge=1, description="Optimiser steps between checkpoints.")
     seed: int = Field(20261124, description="Seed of the adapter's weights and the order of the rows.")
 
@@ -95,7 +124,9 @@ class Train(Section):
 class Evaluate(Section):
     """Evaluation."""
 
-    max_new_tokens: int = Field(64, ge=16, description="Free generation stops here if the model does not stop by itself.")
+    max_new_tokens: int = Field(
+        64, ge=16, description="Free generation stops here if the model does not stop by itself."
+    )
     batch_size: int = Field(16, ge=1, description="Rows at once for the transformers variants.")
 
 
@@ -109,11 +140,20 @@ class Report(Section):
 class Model(Section):
     """A stanza of models.yaml."""
 
-    hub: str | None = Field(None, description="Hub id of the base model; its commit and files are pinned in config/models.lock.yaml at the first fetch.")
+    hub: str | None = Field(
+        None,
+        description="Hub id of the base model; its commit and files are pinned in config/models.lock.yaml at the first fetch.",
+    )
     path: str | None = Field(None, description="A local directory with the base model, instead of `hub`.")
     licence: str = Field(description="Licence of the base model.")
-    family: Literal["deepseek-r1", "qwen3", "llama3", "gemma3", "mistral"] = Field(description="Template family: config/templates/<family>.jinja.")
-    context: int = Field(2048, ge=256, description="Longest prompt and answer in tokens; longer rows are shortened inside the text and counted.")
+    family: Literal["deepseek-r1", "qwen3", "llama3", "gemma3", "mistral"] = Field(
+        description="Template family: config/templates/<family>.jinja."
+    )
+    context: int = Field(
+        2048,
+        ge=256,
+        description="Longest prompt and answer in tokens; longer rows are shortened inside the text and counted.",
+    )
     quants: list[Quant] | None = Field(None, description="Quants of this model; as `quants` of the config if absent.")
     train: dict[str, Any] = Field({}, description="Training numbers of this model, over those of the section `train`.")
 
@@ -132,8 +172,12 @@ class Config(Section):
     models: list[Name] = Field(min_length=1, description="Which stanzas of models.yaml `all` builds.")
     extra_models: dict[Name, Model] = Field({}, description="Stanzas beside those of models.yaml, for overlays.")
     labels: str = Field("config/labels.yaml", description="The label scheme.")
-    prompt: str = Field("config/prompts/min_instruction.txt", description="The instruction; a template filled from the scheme.")
-    store: str = Field("results/.store", description="Where entries are kept; MINDGAUGE_STORE in the environment overrides it.")
+    prompt: str = Field(
+        "config/prompts/min_instruction.txt", description="The instruction; a template filled from the scheme."
+    )
+    store: str = Field(
+        "results/.store", description="Where entries are kept; MINDGAUGE_STORE in the environment overrides it."
+    )
     store_group: bool = Field(False, description="Share the store with your group (2770 instead of 0700).")
 
 
@@ -187,12 +231,16 @@ def _explain(model: type[BaseModel], found: ValidationError, where: str) -> User
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping. Raises UserError naming the line."""
     if not path.is_file():
-        raise UserError("this file does not exist", where=str(path), instead="put it there, or correct the key that names it")
+        raise UserError(
+            "this file does not exist", where=str(path), instead="put it there, or correct the key that names it"
+        )
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise UserError(f"this file is not valid YAML: {error.problem}", where=f"{path}:{line}", instead="put the line right") from None
+        raise UserError(
+            f"this file is not valid YAML: {error.problem}", where=f"{path}:{line}", instead="put the line right"
+        ) from None
     if not isinstance(value, dict):
         raise UserError("this file holds no keys", where=str(path), instead="lines of the form `key: value`")
     return value
@@ -208,32 +256,59 @@ def _validated(model: type[Section], data: Any, where: str) -> Any:
 class Settings:
     """The validated configuration: `config`, the stanzas `models`, the label scheme, and the prompt's text."""
 
-    def __init__(self, raw: dict[str, Any], models_file: Path = Path("config/models.yaml"), where: str = "config/config.yaml and its overlays") -> None:
+    def __init__(
+        self,
+        raw: dict[str, Any],
+        models_file: Path = Path("config/models.yaml"),
+        where: str = "config/config.yaml and its overlays",
+    ) -> None:
         """Checks everything that can be checked without reading data. Raises UserError."""
         self.config: Config = _validated(Config, raw, where)
         stanzas = read_yaml(models_file)
         self.models: dict[str, Model] = {}
         for name, stanza in stanzas.items():
             if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", str(name)):
-                raise UserError(f"{name!r} is no name for a model", where=str(models_file), instead="small letters, digits, dots and dashes")
+                raise UserError(
+                    f"{name!r} is no name for a model",
+                    where=str(models_file),
+                    instead="small letters, digits, dots and dashes",
+                )
             self.models[name] = _validated(Model, stanza, f"{models_file}, {name}")
         self.models |= self.config.extra_models
         for name, model in self.models.items():
             if (model.hub is None) == (model.path is None):
-                raise UserError("a model needs either hub or path", where=f"{models_file}, {name}", instead="hub: <owner>/<model>")
+                raise UserError(
+                    "a model needs either hub or path", where=f"{models_file}, {name}", instead="hub: <owner>/<model>"
+                )
             self.train(name)
         for name in self.config.models:
             self.model(name)
         if self.config.label.backend == "llama-cpp" and not self.config.label.model:
-            raise UserError("the labeller llama-cpp needs a GGUF", where=f"{where}, label.model", instead="label: {backend: llama-cpp, model: /path/to/model.gguf}")
+            raise UserError(
+                "the labeller llama-cpp needs a GGUF",
+                where=f"{where}, label.model",
+                instead="label: {backend: llama-cpp, model: /path/to/model.gguf}",
+            )
         if self.config.label.backend == "file" and not self.config.label.file:
-            raise UserError("the labeller file needs a file", where=f"{where}, label.file", instead="label: {backend: file, file: data/raw/labels.jsonl}")
+            raise UserError(
+                "the labeller file needs a file",
+                where=f"{where}, label.file",
+                instead="label: {backend: file, file: data/raw/labels.jsonl}",
+            )
         if self.config.sft.val + self.config.sft.test >= 1:
-            raise UserError("nothing is left to train on", where=f"{where}, sft.val and sft.test", instead="shares that leave most groups to training, such as 0.05 and 0.10")
+            raise UserError(
+                "nothing is left to train on",
+                where=f"{where}, sft.val and sft.test",
+                instead="shares that leave most groups to training, such as 0.05 and 0.10",
+            )
         self.scheme = Scheme.from_dict(read_yaml(Path(self.config.labels)), self.config.labels)
         prompt = Path(self.config.prompt)
         if not prompt.is_file():
-            raise UserError("the prompt does not exist", where=f"{where}, prompt: {prompt}", instead=Config.model_fields["prompt"].default)
+            raise UserError(
+                "the prompt does not exist",
+                where=f"{where}, prompt: {prompt}",
+                instead=Config.model_fields["prompt"].default,
+            )
         self.instruction = self.scheme.instruction(prompt.read_text(encoding="utf-8"))
 
     def model(self, name: str) -> Model:
@@ -260,5 +335,7 @@ class Settings:
         """The quant, if it is one llama.cpp makes here. Raises UserError listing the valid ones."""
         valid = Quant.__args__  # type: ignore[attr-defined]
         if quant not in valid:
-            raise UserError(f"there is no quant {quant!r}", where=f"a target of {name}", instead=f"one of {', '.join(valid)}")
+            raise UserError(
+                f"there is no quant {quant!r}", where=f"a target of {name}", instead=f"one of {', '.join(valid)}"
+            )
         return quant

@@ -29,11 +29,17 @@ def sdist() -> Path:
     """The kept sdist of the installed llama-cpp-python. Raises UserError if it is missing or not the locked one."""
     name = f"llama_cpp_python-{importlib.metadata.version('llama-cpp-python')}.tar.gz"
     path = cache() / "sdist" / name
-    locked = dict(reversed(line.split()) for line in SDIST_LOCK.read_text().splitlines() if line.strip())
+    locked = {line.split()[1]: line.split()[0] for line in SDIST_LOCK.read_text().splitlines() if line.strip()}
     if name not in locked:
-        raise UserError(f"{name} is not locked", where=str(SDIST_LOCK), instead="the version of envs/lock.txt: make setup")
+        raise UserError(
+            f"{name} is not locked", where=str(SDIST_LOCK), instead="the version of envs/lock.txt: make setup"
+        )
     if not path.is_file() or sha256_file(path) != locked[name]:
-        raise UserError(f"the kept sources {name} are missing or not the locked ones", where=str(path), instead="make setup (it fetches them)")
+        raise UserError(
+            f"the kept sources {name} are missing or not the locked ones",
+            where=str(path),
+            instead="make setup (it fetches them)",
+        )
     return path
 
 
@@ -41,7 +47,9 @@ def unpack(into: Path) -> Path:
     """Unpacks the converter's part of the sdist; returns the directory of convert_hf_to_gguf.py."""
     with tarfile.open(sdist()) as archive:
         root = archive.getnames()[0].split("/")[0] + "/vendor/llama.cpp/"
-        members = [member for member in archive.getmembers() if member.name.startswith(tuple(root + part for part in PARTS))]
+        members = [
+            member for member in archive.getmembers() if member.name.startswith(tuple(root + part for part in PARTS))
+        ]
         archive.extractall(into, members=members, filter="data")
     return into / root
 
@@ -50,11 +58,26 @@ def convert(merged: Path, out: Path, work: Path, name: str, outtype: str) -> Non
     """Writes model.gguf. Raises UserError with the converter's last line if it fails."""
     vendor = unpack(work / "converter")
     program = Path(__file__).with_name("hf_to_gguf.py")
-    command = [sys.executable, str(program), str(vendor), str(merged), "--outfile", str(out / "model.gguf"), "--outtype", outtype, "--model-name", name]
+    command = [
+        sys.executable,
+        str(program),
+        str(vendor),
+        str(merged),
+        "--outfile",
+        str(out / "model.gguf"),
+        "--outtype",
+        outtype,
+        "--model-name",
+        name,
+    ]
     # NO_LOCAL_GGUF must be unset: the vendored gguf is newer than the one of the same number on the index.
     environment = {key: value for key, value in os.environ.items() if key != "NO_LOCAL_GGUF"}
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment)
     sys.stderr.write(done.stderr)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"llama.cpp's converter failed: {last}", where=str(merged), instead="a model of an architecture and a tokenizer that it knows")
+        raise UserError(
+            f"llama.cpp's converter failed: {last}",
+            where=str(merged),
+            instead="a model of an architecture and a tokenizer that it knows",
+        )

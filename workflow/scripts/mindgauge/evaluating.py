@@ -25,28 +25,64 @@ def artifact(directory: Path) -> dict[str, Any]:
     """Size of the weights, and their sha256 (of one file, or over the several of a directory)."""
     found = [path for path in files_below(directory) if path.suffix in WEIGHTS]
     hashes = {path.name: sha256_file(path) for path in found}
-    return {"size_bytes": sum(path.stat().st_size for path in found), "sha256": next(iter(hashes.values())) if len(hashes) == 1 else digest(hashes)}
+    return {
+        "size_bytes": sum(path.stat().st_size for path in found),
+        "sha256": next(iter(hashes.values())) if len(hashes) == 1 else digest(hashes),
+    }
 
 
-def report(scheme: Scheme, rows: dict[str, list[dict[str, Any]]], answers: dict[str, list[Any]], stopped: dict[str, list[bool]] | None) -> dict[str, Any]:
+def report(
+    scheme: Scheme,
+    rows: dict[str, list[dict[str, Any]]],
+    answers: dict[str, list[Any]],
+    stopped: dict[str, list[bool]] | None,
+) -> dict[str, Any]:
     """The figures of `test` at the top, those of `gold` under that name: two references, kept apart."""
     found = {}
     for name, of in rows.items():
         references = [json.loads(row["output"]) for row in of]
         found[name] = metrics.summary(scheme, answers[name], references, stopped[name] if stopped else None)
-    return {"reference": "labeller", **found["test"], "gold": {"reference": "human", **found["gold"]} if rows["gold"] else None}
+    return {
+        "reference": "labeller",
+        **found["test"],
+        "gold": {"reference": "human", **found["gold"]} if rows["gold"] else None,
+    }
 
 
-def predictions(rows: dict[str, list[dict[str, Any]]], answers: dict[str, list[Any]], stopped: dict[str, list[bool]] | None) -> list[dict[str, Any]]:
+def predictions(
+    rows: dict[str, list[dict[str, Any]]], answers: dict[str, list[Any]], stopped: dict[str, list[bool]] | None
+) -> list[dict[str, Any]]:
     """A row for each answer, by id, without any text: every figure can be computed again from these."""
     return [
-        {"id": row["id"], "set": name, "labels": answer, "reference": json.loads(row["output"]), "valid": answer is not None, "stopped": stopped[name][number] if stopped else None}
+        {
+            "id": row["id"],
+            "set": name,
+            "labels": answer,
+            "reference": json.loads(row["output"]),
+            "valid": answer is not None,
+            "stopped": stopped[name][number] if stopped else None,
+        }
         for name, of in rows.items()
         for number, (row, answer) in enumerate(zip(of, answers[name], strict=True))
     ]
 
 
-def evaluate(sft: Path, model: Path, tokenizer: Path, out: Path, *, name: str, variant: str, kind: str, family: str, template: str, context: int, max_new_tokens: int, batch_size: int, labels: dict[str, Any]) -> None:
+def evaluate(
+    sft: Path,
+    model: Path,
+    tokenizer: Path,
+    out: Path,
+    *,
+    name: str,
+    variant: str,
+    kind: str,
+    family: str,
+    template: str,
+    context: int,
+    max_new_tokens: int,
+    batch_size: int,
+    labels: dict[str, Any],
+) -> None:
     """Writes metrics.json and predictions.jsonl."""
     scheme = Scheme.from_dict(labels)
     chat = Chat.load(tokenizer, template, family)
@@ -65,7 +101,8 @@ def evaluate(sft: Path, model: Path, tokenizer: Path, out: Path, *, name: str, v
     seconds = time.monotonic() - start
     answers: dict[str, list[Any]] = {of: [] for of in rows}
     stopped: dict[str, list[bool]] = {of: [] for of in rows}
-    for of, reply in zip([of for of in asked for _ in asked[of]], found, strict=True):
+    places = [name for name in asked for _ in asked[name]]
+    for of, reply in zip(places, found, strict=True):
         try:
             answers[of].append(parse(scheme, reply.text))
         except AnswerError:

@@ -21,7 +21,11 @@ def copy_local(source: Path, out: Path) -> None:
     """Copies a local model directory, hard links where possible. Raises UserError if it is no transformers model."""
     names = [path for path in files_below(source) if any(path.match(pattern) for pattern in PATTERNS)]
     if not (source / "config.json").is_file() or not any(path.suffix == ".safetensors" for path in names):
-        raise UserError("this directory holds no transformers model", where=str(source), instead="a directory with config.json and *.safetensors (for the demo: make demo makes them)")
+        raise UserError(
+            "this directory holds no transformers model",
+            where=str(source),
+            instead="a directory with config.json and *.safetensors (for the demo: make demo makes them)",
+        )
     for path in names:
         target = out / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,11 +41,21 @@ def download(hub: str, revision: str | None) -> tuple[Path, str]:
     return Path(path), str(commit)
 
 
-def fetch(model: str, hub: str, locked: dict[str, Any] | None, out: Path, downloader: Callable[[str, str | None], tuple[Path, str]] = download) -> dict[str, Any]:
+def fetch(
+    model: str,
+    hub: str,
+    locked: dict[str, Any] | None,
+    out: Path,
+    downloader: Callable[[str, str | None], tuple[Path, str]] = download,
+) -> dict[str, Any]:
     """Fetches `hub` at the locked commit, or at its newest where there is no lock yet; returns the lock entry
     {hub, revision, files: {name: sha256}}. Raises UserError if a file's sha256 is not the locked one, or nothing can be fetched."""
     if locked and locked.get("hub") != hub:
-        raise UserError(f"the lock is of another model ({locked.get('hub')})", where=f"{LOCK}: {model}", instead=f"remove the entry of {model} to resolve {hub} anew")
+        raise UserError(
+            f"the lock is of another model ({locked.get('hub')})",
+            where=f"{LOCK}: {model}",
+            instead=f"remove the entry of {model} to resolve {hub} anew",
+        )
     try:
         path, commit = downloader(hub, locked["revision"] if locked else None)
     except OSError as error:
@@ -55,7 +69,11 @@ def fetch(model: str, hub: str, locked: dict[str, Any] | None, out: Path, downlo
     if locked:
         differing = sorted(name for name in {*files, *locked["files"]} if files.get(name) != locked["files"].get(name))
         if differing:
-            raise UserError(f"{differing[0]} is not the file that was locked", where=f"{LOCK}: {model}", instead="check where it was fetched from; remove the entry to accept the new files")
+            raise UserError(
+                f"{differing[0]} is not the file that was locked",
+                where=f"{LOCK}: {model}",
+                instead="check where it was fetched from; remove the entry to accept the new files",
+            )
     print(f"{model}: {hub} at commit {commit}, {len(files)} files", file=sys.stderr)
     return {"hub": hub, "revision": commit, "files": files}
 
@@ -65,7 +83,11 @@ def write_lock(model: str, entry: dict[str, Any], path: Path = LOCK) -> None:
     held = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
     if model not in held:
         held[model] = entry
-        write_text(path, "# Written when a base model is first fetched, obeyed from then on. Commit it.\n" + yaml.safe_dump(held, sort_keys=True))
+        write_text(
+            path,
+            "# Written when a base model is first fetched, obeyed from then on. Commit it.\n"
+            + yaml.safe_dump(held, sort_keys=True),
+        )
 
 
 def base(model: str, hub: str | None, locked: dict[str, Any] | None, raw: Path | None, out: Path) -> None:

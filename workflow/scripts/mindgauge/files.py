@@ -41,7 +41,9 @@ def read_json(path: Path) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         # The decoder's own text may quote the file: only its position is passed on.
         line = getattr(error, "lineno", 0)
-        raise UserError("this file is not valid JSON", where=f"{path}:{line}", instead="remove it or put it right") from None
+        raise UserError(
+            "this file is not valid JSON", where=f"{path}:{line}", instead="remove it or put it right"
+        ) from None
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:

@@ -21,7 +21,9 @@ PRE_TOKENIZERS = {
 def pre_tokenizer(tokenizer_json: Path) -> str | None:
     """llama.cpp's name for the split pattern of a tokenizer.json, or None if it is none of those above."""
     found = json.loads(tokenizer_json.read_text(encoding="utf-8")).get("pre_tokenizer") or {}
-    patterns = [part["pattern"].get("Regex") for part in found.get("pretokenizers", [found]) if part.get("type") == "Split"]
+    patterns = [
+        part["pattern"].get("Regex") for part in found.get("pretokenizers", [found]) if part.get("type") == "Split"
+    ]
     return PRE_TOKENIZERS.get(patterns[0]) if len(patterns) == 1 else None
 
 

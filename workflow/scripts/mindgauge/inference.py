@@ -43,8 +43,10 @@ def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: in
     from transformers import AutoModelForCausalLM
 
     cuda = torch.cuda.is_available()
-    loaded = AutoModelForCausalLM.from_pretrained(str(model), dtype=torch.bfloat16 if cuda else torch.float32, local_files_only=True)
-    loaded = loaded.to("cuda" if cuda else "cpu").eval()
+    loaded = AutoModelForCausalLM.from_pretrained(
+        str(model), dtype=torch.bfloat16 if cuda else torch.float32, local_files_only=True
+    )
+    loaded = loaded.to(torch.device("cuda" if cuda else "cpu")).eval()  # type: ignore[arg-type]
     pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_id
     for start in range(0, len(asked), batch_size):
         batch = [prompt.ids for prompt in asked[start : start + batch_size]]
@@ -53,7 +55,12 @@ def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: in
         mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch], device=loaded.device)
         with torch.no_grad():
             out = loaded.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=[chat.end_id], pad_token_id=pad
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                eos_token_id=[chat.end_id],
+                pad_token_id=pad,
             )
         for one in out[:, width:].tolist():
             yield _reply(chat, one)
@@ -66,7 +73,9 @@ def load_gguf(path: Path, context: int) -> Any:
     try:
         return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=0, verbose=False)
     except ValueError:
-        raise UserError("llama.cpp cannot load this file", where=str(path), instead="start Snakemake again after removing its entry") from None
+        raise UserError(
+            "llama.cpp cannot load this file", where=str(path), instead="start Snakemake again after removing its entry"
+        ) from None
 
 
 def token_parity(llama: Any, asked: list[Prompt]) -> float:

@@ -13,7 +13,9 @@ from mindgauge.progress import Progress
 from mindgauge.records import Broken
 
 
-def ingest(raw: Path, out: Path, source: str, reader: str, role: str, columns: dict[str, str], labels: dict[str, Any]) -> None:
+def ingest(
+    raw: Path, out: Path, source: str, reader: str, role: str, columns: dict[str, str], labels: dict[str, Any]
+) -> None:
     """Writes records.jsonl, quarantine.jsonl ({file, line, reason}) and stats.json. Raises UserError if no record is left,
     or if a gold record carries a label the scheme does not know."""
     scheme = Scheme.from_dict(labels)
@@ -30,16 +32,32 @@ def ingest(raw: Path, out: Path, source: str, reader: str, role: str, columns: d
                 refused(found)
             elif role == "gold" and not found.labels:
                 refused(Broken(found.key, 0, "a gold record without labels"))
-            elif found.labels and (bad := [name for name, value in found.labels.items() if name not in scheme.names or value not in scheme[name].values]):
+            elif found.labels and (
+                bad := [
+                    name
+                    for name, value in found.labels.items()
+                    if name not in scheme.names or value not in scheme[name].values
+                ]
+            ):
                 refused(Broken(found.key, 0, f"the label {bad[0]} is not in the scheme, or its value is not"))
             else:
                 yield found.to_dict()
 
     count = write_jsonl(out / "records.jsonl", kept())
     if not count:
-        raise UserError(f"no record of {source} could be read", where=str(raw), instead=f"files of the format: {readers.READERS[reader].FORMAT}")
+        raise UserError(
+            f"no record of {source} could be read",
+            where=str(raw),
+            instead=f"files of the format: {readers.READERS[reader].FORMAT}",
+        )
     write_jsonl(out / "quarantine.jsonl", quarantined)
     write_json(
         out / "stats.json",
-        {"source": source, "read": count + len(quarantined), "kept": count, "quarantined": len(quarantined), "by_reason": dict(reasons)},
+        {
+            "source": source,
+            "read": count + len(quarantined),
+            "kept": count,
+            "quarantined": len(quarantined),
+            "by_reason": dict(reasons),
+        },
     )

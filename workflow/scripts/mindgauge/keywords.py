@@ -13,9 +13,15 @@ from mindgauge.labels import Scheme, Value
 NAMES = ("depression_level", "anxiety_level", "risk_flag", "student_distress_score")
 
 # Said of anything but oneself or one's death: taken out before any rule looks.
-FIGURATIVE = re.compile(r"(?:累|困|笑|气|烦|急|饿|热|冷|忙|尴尬|无聊|吵|羡慕|丢人|难吃|后悔|爱)死(?:了|人|我|你|他|她|个人)?|想死(?:你|他|她|大家|我妈|老家)们?(?:了|啦)|要死要活|死党|死板|死记硬背|死磕|拼死拼活|打死(?:我)?(?:也|都)不|该死|往死里学")
-NEGATED = re.compile(r"(?:没有?|不会|不想|不曾|从没|从来没有?|从未|绝不会?|并没有?|不至于|谈不上)(?:真的|过|要|去|想过?|什么|任何|到)*[^，。！？\n]{0,4}$|不$")
-OTHERS = re.compile(r"(?:同学|朋友|室友|别人|新闻里|网上|电视里|他|她|有人)(?:说|想|曾经|有过|以前)?[^，。！？\n]{0,4}$")
+FIGURATIVE = re.compile(
+    r"(?:累|困|笑|气|烦|急|饿|热|冷|忙|尴尬|无聊|吵|羡慕|丢人|难吃|后悔|爱)死(?:了|人|我|你|他|她|个人)?|想死(?:你|他|她|大家|我妈|老家)们?(?:了|啦)|要死要活|死党|死板|死记硬背|死磕|拼死拼活|打死(?:我)?(?:也|都)不|该死|往死里学"
+)
+NEGATED = re.compile(
+    r"(?:没有?|不会|不想|不曾|从没|从来没有?|从未|绝不会?|并没有?|不至于|谈不上)(?:真的|过|要|去|想过?|什么|任何|到)*[^，。！？\n]{0,4}$|不$"
+)
+OTHERS = re.compile(
+    r"(?:同学|朋友|室友|别人|新闻里|网上|电视里|他|她|有人)(?:说|想|曾经|有过|以前)?[^，。！？\n]{0,4}$"
+)
 
 LEVELS: dict[str, dict[int, str]] = {
     "depression_level": {
@@ -53,7 +59,11 @@ class Labelled:
 def check(scheme: Scheme) -> None:
     """Raises UserError if the scheme is not the default one, which the rules are written for."""
     if scheme.names != NAMES:
-        raise UserError("the keyword labeller knows the default labels only", where="config: label.backend", instead="llama-cpp or file, for another scheme")
+        raise UserError(
+            "the keyword labeller knows the default labels only",
+            where="config: label.backend",
+            instead="llama-cpp or file, for another scheme",
+        )
 
 
 def _fires(pattern: str, text: str, *, own: bool = False) -> bool:

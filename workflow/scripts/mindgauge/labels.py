@@ -48,20 +48,30 @@ class Scheme:
             if item["kind"] not in ("ordinal", "nominal"):
                 raise UserError(f"kind is {item['kind']!r}", where=at, instead="ordinal or nominal")
             if len(values) < 2 or len(set(values)) != len(values):
-                raise UserError("values must be at least two different ones", where=at, instead="for example [0, 1, 2, 3]")
+                raise UserError(
+                    "values must be at least two different ones", where=at, instead="for example [0, 1, 2, 3]"
+                )
             if item["kind"] == "ordinal" and not all(type(v) is int for v in values):
-                raise UserError("the values of an ordinal label are whole numbers", where=at, instead="for example [0, 1, 2, 3]")
+                raise UserError(
+                    "the values of an ordinal label are whole numbers", where=at, instead="for example [0, 1, 2, 3]"
+                )
             if item["kind"] == "nominal" and not all(isinstance(v, str) for v in values):
-                raise UserError("the values of a nominal label are words", where=at, instead="quote words such as 'no' and 'off'")
+                raise UserError(
+                    "the values of a nominal label are words", where=at, instead="quote words such as 'no' and 'off'"
+                )
             anchors = dict(item.get("anchors") or {})  # a mapping, or the pairs of to_dict
             if stray := [a for a in anchors if a not in values]:
-                raise UserError(f"an anchor stands for {stray[0]!r}, which is no value", where=at, instead=f"one of {list(values)}")
+                raise UserError(
+                    f"an anchor stands for {stray[0]!r}, which is no value", where=at, instead=f"one of {list(values)}"
+                )
             safe = item.get("safe")
             if safe is not None and safe not in values:
                 raise UserError(f"safe is {safe!r}, which is no value", where=at, instead=f"one of {list(values)}")
-            fields.append(Field(name, item.get("title", name), item["kind"], values, anchors, safe))
+            fields.append(Field(item["name"], item.get("title", item["name"]), item["kind"], values, anchors, safe))
         if not fields or len({f.name for f in fields}) != len(fields):
-            raise UserError("no label, or two of the same name", where=where, instead="a list `fields`, each with its own name")
+            raise UserError(
+                "no label, or two of the same name", where=where, instead="a list `fields`, each with its own name"
+            )
         return cls(tuple(fields))
 
     @classmethod
@@ -104,8 +114,18 @@ class Scheme:
         lines = []
         for field in self.fields:
             parts = [f"{value}={text}" for value, text in field.anchors.items()]
-            bounds = f"{field.values[0]}-{field.values[-1]}" if field.kind == "ordinal" else "|".join(map(str, field.values))
+            bounds = (
+                f"{field.values[0]}-{field.values[-1]}" if field.kind == "ordinal" else "|".join(map(str, field.values))
+            )
             lines.append(f"{field.name}（{bounds}）：" + "；".join(parts))
         if "{{ keys }}" not in template:
-            raise UserError("the prompt has no {{ keys }}", where="config: prompt", instead="write {{ keys }} where the names of the labels shall stand")
-        return template.replace("{{ keys }}", "、".join(self.names)).replace("{{ anchors }}", "\n".join(lines)).rstrip("\n")
+            raise UserError(
+                "the prompt has no {{ keys }}",
+                where="config: prompt",
+                instead="write {{ keys }} where the names of the labels shall stand",
+            )
+        return (
+            template.replace("{{ keys }}", "、".join(self.names))
+            .replace("{{ anchors }}", "\n".join(lines))
+            .rstrip("\n")
+        )

@@ -16,7 +16,11 @@ def opened(stamp: Path) -> tuple[Store, str]:
     store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
     where = stamp.relative_to(STAMPS).as_posix()
     if not store.has(where):
-        raise UserError("this entry is not in the store", where=str(store.path(where)), instead="start Snakemake again: it is made anew")
+        raise UserError(
+            "this entry is not in the store",
+            where=str(store.path(where)),
+            instead="start Snakemake again: it is made anew",
+        )
     return store, where
 
 
@@ -36,13 +40,21 @@ def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool)
     entry, files = store.path(where), store.manifest(where)["files"]
     views = list(views)
     for view in views:
-        name = file or (view.name if view.name in files else next((f for f in files if str(view).endswith("/" + f)), view.name))
+        name = file or (
+            view.name if view.name in files else next((f for f in files if str(view).endswith("/" + f)), view.name)
+        )
         if name not in files:
-            raise UserError(f"the entry {where} holds no {name}", where=str(view), instead=f"one of {', '.join(sorted(files))}")
+            raise UserError(
+                f"the entry {where} holds no {name}", where=str(view), instead=f"one of {', '.join(sorted(files))}"
+            )
         _link(view, entry / name)
     if everything:
         directory = views[0].parent
-        for old in [path for path in directory.rglob("*") if path.is_symlink() and path.relative_to(directory).as_posix() not in files]:
+        for old in [
+            path
+            for path in directory.rglob("*")
+            if path.is_symlink() and path.relative_to(directory).as_posix() not in files
+        ]:
             if ".part" not in old.name and not any(old == view for view in views):
                 old.unlink()
         for name in files:

@@ -27,9 +27,8 @@ def read_lock(path: Path) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
         if match := re.match(r"([A-Za-z0-9._-]+)==(\S+)(.*)", line):
             name = normalised(match[1])
             pins.setdefault(name, []).append(line.strip())
-        elif match := re.match(r"\s+#\s+(?:via\s+)?([A-Za-z0-9._-]+)", line):
-            if match[1] != "via":
-                asks.setdefault(normalised(match[1]), set()).add(name)
+        elif (match := re.match(r"\s+#\s+(?:via\s+)?([A-Za-z0-9._-]+)", line)) and match[1] != "via":
+            asks.setdefault(normalised(match[1]), set()).add(name)
     return pins, asks
 
 
@@ -38,7 +37,9 @@ def group_roots(group: str) -> set[str]:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     groups: dict[str, list[str]] = {**project["optional-dependencies"], "core": project["dependencies"]}
     if group not in groups:
-        raise UserError(f"there is no group {group!r} of packages", where=str(PROJECT), instead=f"one of {sorted(groups)}")
+        raise UserError(
+            f"there is no group {group!r} of packages", where=str(PROJECT), instead=f"one of {sorted(groups)}"
+        )
     roots: set[str] = set()
     waiting, seen = [group, "core"], set()
     while waiting:

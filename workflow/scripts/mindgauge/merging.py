@@ -12,7 +12,14 @@ from mindgauge.files import read_jsonl, write_json, write_text
 # Logits of the merged model, still in fp32, against base + adapter: only the order of sums differs.
 BOUND = 1e-2
 CHECKED = 8
-TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json")
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 def _tokenizer(base: Path, out: Path, chat: Chat) -> None:
@@ -58,7 +65,10 @@ def merge(base: Path, adapter: Path, sft: Path, out: Path, *, family: str, templ
     def difference(one: list[Any], other: list[Any]) -> dict[str, float]:
         return {
             "max_abs_logit": max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True)),
-            "same_top_token": sum(float((a.argmax(-1) == b.argmax(-1)).float().mean()) for a, b in zip(one, other, strict=True)) / len(one),
+            "same_top_token": sum(
+                float((a.argmax(-1) == b.argmax(-1)).float().mean()) for a, b in zip(one, other, strict=True)
+            )
+            / len(one),
         }
 
     check = {"rows": len(rows), "bound": BOUND, "fp32": difference(before, exact), "bf16": difference(before, cast)}

@@ -35,7 +35,9 @@ def field_metrics(field: Field, answers: Sequence[Labels | None], references: Se
     numeric = [f if g is None else g for g, f in zip(given, farthest, strict=True)]
     n = len(expected)
     present = sorted(set(expected))
-    precision, recall, f1, support = precision_recall_fscore_support(expected, places, labels=range(len(values)), zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        expected, places, labels=range(len(values)), zero_division=0
+    )
     hits = Counter(e for e, p in zip(expected, places, strict=True) if e == p)
     found: dict[str, Any] = {
         "accuracy": round(sum(hits.values()) / n, 4),
@@ -54,12 +56,18 @@ def field_metrics(field: Field, answers: Sequence[Labels | None], references: Se
         },
     }
     if field.kind == "ordinal":
-        kappa = cohen_kappa_score(expected, numeric, labels=range(len(values)), weights="quadratic") if len({*expected, *numeric}) > 1 else 1.0
+        kappa = (
+            cohen_kappa_score(expected, numeric, labels=range(len(values)), weights="quadratic")
+            if len({*expected, *numeric}) > 1
+            else 1.0
+        )
         gaps = [abs(float(values[g]) - float(values[e])) for g, e in zip(numeric, expected, strict=True)]
         found |= {
             "qwk": round(float(kappa), 4),
             "mae": round(sum(gaps) / n, 4),
-            "within1": round(sum(g is not None and abs(g - e) <= 1 for g, e in zip(given, expected, strict=True)) / n, 4),
+            "within1": round(
+                sum(g is not None and abs(g - e) <= 1 for g, e in zip(given, expected, strict=True)) / n, 4
+            ),
         }
     return found
 
@@ -88,11 +96,21 @@ def any_alarm(scheme: Scheme, answers: Sequence[Labels | None], references: Sequ
     }
 
 
-def summary(scheme: Scheme, answers: Sequence[Labels | None], references: Sequence[Labels], stopped: Sequence[bool] | None = None) -> dict[str, Any]:
+def summary(
+    scheme: Scheme,
+    answers: Sequence[Labels | None],
+    references: Sequence[Labels],
+    stopped: Sequence[bool] | None = None,
+) -> dict[str, Any]:
     """All figures of one set of rows. Labels that the reference does not have in every row are left out."""
     n = len(references)
-    fields = [field for field in scheme.fields if references and all(field.name in reference for reference in references)]
-    exact = sum(answer is not None and all(answer[f.name] == reference[f.name] for f in fields) for answer, reference in zip(answers, references, strict=True))
+    fields = [
+        field for field in scheme.fields if references and all(field.name in reference for reference in references)
+    ]
+    exact = sum(
+        answer is not None and all(answer[f.name] == reference[f.name] for f in fields)
+        for answer, reference in zip(answers, references, strict=True)
+    )
     return {
         "n": n,
         "json_valid": round(sum(answer is not None for answer in answers) / n, 4) if n else None,

@@ -28,15 +28,20 @@ def crop(turns: list[Turn], max_turns: int, max_chars: int) -> list[Turn]:
 def counsellor_chars(record: Record, rule: str) -> int:
     """What the length rule is measured on: `total` | `longest` | `each` (the shortest of the turns)."""
     lengths = [len(turn.text) for turn in record.turns if turn.role == "counsellor"] or [0]
-    return {"total": sum, "longest": max, "each": min}[rule](lengths)
+    return sum(lengths) if rule == "total" else max(lengths) if rule == "longest" else min(lengths)
 
 
-def minimised(record: Record, min_counsellor_chars: int, length_rule: str, max_turns: int, max_chars: int) -> tuple[Record | None, str]:
+def minimised(
+    record: Record, min_counsellor_chars: int, length_rule: str, max_turns: int, max_chars: int
+) -> tuple[Record | None, str]:
     """The cropped record, or None and the reason why it is dropped. The student is looked for in the whole record."""
     if not judge(record).student:
         return None, "not a student speaking of themselves"
     # Each answer to a question stands for itself, so the rule is about the longest of them (SPEC: the answer for PsyQA).
-    if counsellor_chars(record, "longest" if record.kind == "qa" and length_rule == "total" else length_rule) < min_counsellor_chars:
+    if (
+        counsellor_chars(record, "longest" if record.kind == "qa" and length_rule == "total" else length_rule)
+        < min_counsellor_chars
+    ):
         return None, f"counsellor text under {min_counsellor_chars} characters"
     if record.kind == "dialogue":
         record.turns = crop(record.turns, max_turns, max_chars)
@@ -46,7 +51,10 @@ def minimised(record: Record, min_counsellor_chars: int, length_rule: str, max_t
         asked, answers = record.turns[0], record.turns[1:]
         best = max(answers, key=lambda turn: len(turn.text))
         room = max(1, max_chars - len(best.text))
-        record.turns = [Turn("client", asked.text[-max(room, max_chars // 2) :]), Turn(best.role, best.text[:max_chars])]
+        record.turns = [
+            Turn("client", asked.text[-max(room, max_chars // 2) :]),
+            Turn(best.role, best.text[:max_chars]),
+        ]
     return record, ""
 
 
@@ -77,7 +85,14 @@ def minimise(entry: Path, out: Path, **rules: Any) -> int:
     kept = write_jsonl(out / "unified_min.jsonl", rows())
     write_jsonl(out / "gold.jsonl", gold)
     read = sum(stats["read"] for stats in sources.values())
-    write_json(out / "stats_min.json", {"read": read, "kept": kept, "gold": len(gold), "sources": sources, "themes": dict(themes)})
+    write_json(
+        out / "stats_min.json",
+        {"read": read, "kept": kept, "gold": len(gold), "sources": sources, "themes": dict(themes)},
+    )
     if not kept:
-        raise UserError("no record is left to train on", where="minimise", instead="sources in which students speak, or a lower data.min_counsellor_chars")
+        raise UserError(
+            "no record is left to train on",
+            where="minimise",
+            instead="sources in which students speak, or a lower data.min_counsellor_chars",
+        )
     return kept

@@ -76,14 +76,24 @@ class Plan:
         """The file that stands for the content of a source, or of a local base model (`base-<model>`), in the DAG."""
         if name.startswith("base-"):
             model = self.settings.model(name.removeprefix("base-"))
-            return raw.token_file(name, Path(str(model.path)), f"models.{name.removeprefix('base-')}.path", lambda: None, main=self.main)
+            return raw.token_file(
+                name, Path(str(model.path)), f"models.{name.removeprefix('base-')}.path", lambda: None, main=self.main
+            )
         if name == "labeller":
             label = self.settings.config.label
             option = "model" if label.backend == "llama-cpp" else "file"
-            return raw.token_file(name, Path(str(getattr(label, option))), f"label.{option}", lambda: None, main=self.main)
+            return raw.token_file(
+                name, Path(str(getattr(label, option))), f"label.{option}", lambda: None, main=self.main
+            )
         source = self.settings.config.sources[name]
         path = Path(source.path)
-        return raw.token_file(name, path, f"sources.{name}.path", lambda: readers.check(source.reader, path, name, source.columns), main=self.main)
+        return raw.token_file(
+            name,
+            path,
+            f"sources.{name}.path",
+            lambda: readers.check(source.reader, path, name, source.columns),
+            main=self.main,
+        )
 
     def recipe(self, step: str, *names: str) -> Recipe:
         """The recipe of an entry. Raises UserError for a name that does not exist, and whatever a gate raises."""
@@ -130,7 +140,9 @@ class Plan:
         return "data", {}, {}, {"ingest": [self._key("ingest", source) for source in self.settings.config.sources]}
 
     def _minimise(self) -> Any:
-        params = self.settings.config.data.model_dump(include={"min_counsellor_chars", "length_rule", "max_turns", "max_chars"})
+        params = self.settings.config.data.model_dump(
+            include={"min_counsellor_chars", "length_rule", "max_turns", "max_chars"}
+        )
         return "data", params, {"unify": self._key("unify")}, {}
 
     def _split(self) -> Any:
@@ -143,7 +155,12 @@ class Plan:
 
     def _label(self, shard: str) -> Any:
         label = self.settings.config.label
-        params: dict[str, Any] = {"backend": label.backend, "shard": int(shard), "shards": self.shards(), "labels": self.labels}
+        params: dict[str, Any] = {
+            "backend": label.backend,
+            "shard": int(shard),
+            "shards": self.shards(),
+            "labels": self.labels,
+        }
         inputs = {"minimise": self._content("minimised", "unified_min.jsonl")}
         if label.backend == "llama-cpp":
             params |= {"instruction": self.settings.instruction, "context": label.context}
@@ -153,12 +170,20 @@ class Plan:
         return ("gguf" if label.backend == "llama-cpp" else "data"), params, inputs, {}
 
     def _merge_labels(self) -> Any:
-        params = {"label": self.settings.config.label.model_dump(include={"backend", "context"}), "instruction": self.settings.instruction, "labels": self.labels}
+        params = {
+            "label": self.settings.config.label.model_dump(include={"backend", "context"}),
+            "instruction": self.settings.instruction,
+            "labels": self.labels,
+        }
         shards = [self._key("label", str(number)) for number in range(self.shards())]
         return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl")}, {"shards": shards}
 
     def _make_sft(self) -> Any:
-        params = {**self.settings.config.sft.model_dump(), "instruction": self.settings.instruction, "labels": self.labels}
+        params = {
+            **self.settings.config.sft.model_dump(),
+            "instruction": self.settings.instruction,
+            "labels": self.labels,
+        }
         inputs = {
             "minimise": self._content("minimised", "unified_min.jsonl", "gold.jsonl"),
             "split": self._key("split"),
@@ -169,26 +194,52 @@ class Plan:
     def _base(self, model: str) -> Any:
         stanza = self.settings.model(model)
         if stanza.path is not None:
-            return "torch", {"model": model, "hub": None, "lock": None}, {"raw": self._raw(f"base-{model}", stanza.path)}, {}
+            return (
+                "torch",
+                {"model": model, "hub": None, "lock": None},
+                {"raw": self._raw(f"base-{model}", stanza.path)},
+                {},
+            )
         locked = (read_yaml(MODELS_LOCK) if MODELS_LOCK.is_file() else {}).get(model)
         return "torch", {"model": model, "hub": stanza.hub, "lock": locked}, {}, {}
 
     def _train(self, model: str) -> Any:
         stanza = self.settings.model(model)
-        params = {"model": model, "train": self.settings.train(model), "template": self._template(model), "family": stanza.family, "context": stanza.context, "labels": self.labels}
-        return "train", params, {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._content(f"base/{model}")}, {}
+        params = {
+            "model": model,
+            "train": self.settings.train(model),
+            "template": self._template(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            "labels": self.labels,
+        }
+        return (
+            "train",
+            params,
+            {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._content(f"base/{model}")},
+            {},
+        )
 
     def _merge(self, model: str) -> Any:
         stanza = self.settings.model(model)
         params = {"model": model, "template": self._template(model), "family": stanza.family, "context": stanza.context}
-        inputs = {"train": self._key("train", model), "base": self._content(f"base/{model}"), "sft": self._content("sft", "train.jsonl", "val.jsonl")}
+        inputs = {
+            "train": self._key("train", model),
+            "base": self._content(f"base/{model}"),
+            "sft": self._content("sft", "train.jsonl", "val.jsonl"),
+        }
         return "merge", params, inputs, {}
 
     def _convert(self, model: str) -> Any:
         return "convert", {"model": model, "outtype": "f16"}, {"merge": self._key("merge", model)}, {}
 
     def _quantise(self, model: str, quant: str) -> Any:
-        return "gguf", {"model": model, "quant": self.settings.quant(model, quant)}, {"convert": self._key("convert", model)}, {}
+        return (
+            "gguf",
+            {"model": model, "quant": self.settings.quant(model, quant)},
+            {"convert": self._key("convert", model)},
+            {},
+        )
 
     def variants(self, model: str) -> list[str]:
         """Every variant of a model that is evaluated."""
@@ -231,7 +282,10 @@ class Plan:
             "template": self._template(model),
             "instruction": self.settings.instruction,
             "labels": self.labels,
-            "sources": {name: source.model_dump(include={"licence", "notice", "redistribute"}) for name, source in sources.items()},
+            "sources": {
+                name: source.model_dump(include={"licence", "notice", "redistribute"})
+                for name, source in sources.items()
+            },
             "notice": self.settings.config.report.notice,
         }
         inputs = {"quantise": self._key("quantise", model, quant), "evaluate": self._key("evaluate", model, quant)}
@@ -269,8 +323,15 @@ class Plan:
 
     def _catalogue(self) -> Any:
         views = self.views()
-        params = {"views": [{"view": view, "step": step, "names": list(names), "file": file} for view, step, names, file in views]}
-        entries = [self._key(step, *names) if step != "base" else self._content(f"base/{names[0]}") for _, step, names, _ in views]
+        params = {
+            "views": [
+                {"view": view, "step": step, "names": list(names), "file": file} for view, step, names, file in views
+            ]
+        }
+        entries = [
+            self._key(step, *names) if step != "base" else self._content(f"base/{names[0]}")
+            for _, step, names, _ in views
+        ]
         return "report", params, {}, {"entries": entries}
 
     # Views
@@ -289,7 +350,18 @@ class Plan:
         add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json")
         add("data", "split", (), "groups.jsonl")
         add("labels", "merge_labels", (), "dataset.jsonl", "stats.json")
-        add("sft", "make_sft", (), "train.jsonl", "val.jsonl", "test.jsonl", "gold.jsonl", "sft_student_mental.jsonl", "dataset_info.json", "stats.json")
+        add(
+            "sft",
+            "make_sft",
+            (),
+            "train.jsonl",
+            "val.jsonl",
+            "test.jsonl",
+            "gold.jsonl",
+            "sft_student_mental.jsonl",
+            "dataset_info.json",
+            "stats.json",
+        )
         for model in models:
             add(f"base/{model}", "base", (model,), "config.json")
             add(f"models/{model}/adapter", "train", (model,), *ADAPTER)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Generic, TextIO, TypeVar
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Progress(Generic[T]):
         self, items: Iterable[T], *, total: int | None = None, what: str = "records", stream: TextIO | None = None
     ) -> None:
         self.items, self.what = items, what
-        self.total = total if total is not None else (len(items) if hasattr(items, "__len__") else None)
+        self.total = total if total is not None else (len(items) if isinstance(items, Sized) else None)
         self.stream = stream or sys.stderr
         self.pause = 0.2 if self.stream.isatty() else 5.0
 

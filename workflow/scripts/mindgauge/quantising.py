@@ -9,7 +9,19 @@ from mindgauge.errors import UserError
 from mindgauge.files import write_json
 
 # The tensor type a quant stands for; rows not divisible by 256 fall back to another one.
-MAIN_TYPE = {"Q2_K": "Q2_K", "Q3_K_M": "Q3_K", "Q4_0": "Q4_0", "Q4_K_S": "Q4_K", "Q4_K_M": "Q4_K", "Q5_K_S": "Q5_K", "Q5_K_M": "Q5_K", "Q6_K": "Q6_K", "Q8_0": "Q8_0", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS"}
+MAIN_TYPE = {
+    "Q2_K": "Q2_K",
+    "Q3_K_M": "Q3_K",
+    "Q4_0": "Q4_0",
+    "Q4_K_S": "Q4_K",
+    "Q4_K_M": "Q4_K",
+    "Q5_K_S": "Q5_K",
+    "Q5_K_M": "Q5_K",
+    "Q6_K": "Q6_K",
+    "Q8_0": "Q8_0",
+    "IQ4_NL": "IQ4_NL",
+    "IQ4_XS": "IQ4_XS",
+}
 # A K-quant mixes these on purpose (…_M keeps some tensors at more bits): they are no fallback.
 MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
 
@@ -17,7 +29,11 @@ MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
 def _type_names() -> dict[int, str]:
     import llama_cpp
 
-    return {getattr(llama_cpp, name): name.removeprefix("GGML_TYPE_") for name in dir(llama_cpp) if name.startswith("GGML_TYPE_") and name != "GGML_TYPE_COUNT"}
+    return {
+        getattr(llama_cpp, name): name.removeprefix("GGML_TYPE_")
+        for name in dir(llama_cpp)
+        if name.startswith("GGML_TYPE_") and name != "GGML_TYPE_COUNT"
+    }
 
 
 def tensors(path: Path, quant: str | None) -> dict[str, Any]:
@@ -38,7 +54,11 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
         weights[kind] += tensor.elements
         if len(tensor.shape) > 1:
             matrices += tensor.elements
-            allowed = {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else {"Q6_K"}) if quant else {kind}
+            allowed = (
+                {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else {"Q6_K"})
+                if quant
+                else {kind}
+            )
             fell_back += 0 if kind in allowed else tensor.elements
     total = sum(weights.values())
     return {
@@ -58,6 +78,11 @@ def quantise(source: Path, out: Path, quant: str) -> None:
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
     target = out / "model.gguf"
-    if llama_cpp.llama_model_quantize(str(source / "model.gguf").encode(), str(target).encode(), ctypes.byref(params)) != 0:
-        raise UserError(f"llama.cpp could not quantise to {quant}", where="quantise", instead="another quant; the log says why")
+    if (
+        llama_cpp.llama_model_quantize(str(source / "model.gguf").encode(), str(target).encode(), ctypes.byref(params))
+        != 0
+    ):
+        raise UserError(
+            f"llama.cpp could not quantise to {quant}", where="quantise", instead="another quant; the log says why"
+        )
     write_json(out / "tensors.json", tensors(target, quant))

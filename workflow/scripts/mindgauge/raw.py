@@ -23,7 +23,11 @@ def listing(path: Path) -> dict[str, list[int]]:
     if path.is_file():
         return {path.name: fingerprint(path)}
     found = {file.relative_to(path).as_posix(): file for file in files_below(path)}
-    return {name: fingerprint(file) for name, file in found.items() if not any(part.startswith(".") for part in Path(name).parts)}
+    return {
+        name: fingerprint(file)
+        for name, file in found.items()
+        if not any(part.startswith(".") for part in Path(name).parts)
+    }
 
 
 def _memory(name: str) -> dict[str, Any]:
@@ -53,10 +57,18 @@ def token_file(name: str, path: Path, key: str, check: Callable[[], None], *, ma
     Raises UserError if there is no file.
     """
     if not path.exists():
-        raise UserError(f"the raw files of {name} are not there", where=f"{key}: {path}", instead=f"put them at {path} (data/README.md says where to get them), or take {key.rpartition('.')[0]} out of the config")
+        raise UserError(
+            f"the raw files of {name} are not there",
+            where=f"{key}: {path}",
+            instead=f"put them at {path} (data/README.md says where to get them), or take {key.rpartition('.')[0]} out of the config",
+        )
     now = listing(path)
     if not now:
-        raise UserError(f"the raw directory of {name} is empty", where=f"{key}: {path}", instead=f"put the raw files into {path} (data/README.md says where to get them), or take {key.rpartition('.')[0]} out of the config")
+        raise UserError(
+            f"the raw directory of {name} is empty",
+            where=f"{key}: {path}",
+            instead=f"put the raw files into {path} (data/README.md says where to get them), or take {key.rpartition('.')[0]} out of the config",
+        )
     memory = _memory(name)
     known = memory["files"]
     unsure = [file for file in now if known.get(file, [None])[0] != now[file]]

@@ -65,7 +65,9 @@ class Recipe:
             "group": self.group,
             "store": {"path": str(store), "group": group},
             "inputs": {name: [source.where, source.path] for name, source in self.inputs.items()},
-            "lists": {name: [[source.where, source.path] for source in sources] for name, sources in self.lists.items()},
+            "lists": {
+                name: [[source.where, source.path] for source in sources] for name, sources in self.lists.items()
+            },
         }
         path = RECIPES / f"{where}.json"
         if not path.is_file() or read_json(path) != value:

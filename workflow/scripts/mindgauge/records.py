@@ -55,7 +55,15 @@ class Record:
         """The record in a row of JSONL; further columns are left aside."""
         turns = [Turn(turn["role"], turn["text"]) for turn in row["turns"]]
         return cls(
-            row["source"], row["key"], row["kind"], turns, row["role"], row["keywords"], row["question"], row["labels"], row.get("id")
+            row["source"],
+            row["key"],
+            row["kind"],
+            turns,
+            row["role"],
+            row["keywords"],
+            row["question"],
+            row["labels"],
+            row.get("id"),
         )
 
 

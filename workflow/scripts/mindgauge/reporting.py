@@ -32,9 +32,16 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         models[name]["quants"][quant] = read_json(entry / "tensors.json")
     for (name, variant), entry in zip(params["evaluated"], lists["evaluate"], strict=True):
         models[name]["variants"][variant] = read_json(entry / "metrics.json")
-    baselines = {name: read_json(inputs["baselines"] / f"{name}.json") for name in BASELINES if (inputs["baselines"] / f"{name}.json").is_file()}
+    baselines = {
+        name: read_json(inputs["baselines"] / f"{name}.json")
+        for name in BASELINES
+        if (inputs["baselines"] / f"{name}.json").is_file()
+    }
     return {
-        "ingest": {name: read_json(entry / "stats.json") for name, entry in zip(params["sources"], lists["ingest"], strict=True)},
+        "ingest": {
+            name: read_json(entry / "stats.json")
+            for name, entry in zip(params["sources"], lists["ingest"], strict=True)
+        },
         "unify": read_json(inputs["unify"] / "stats.json"),
         "minimise": read_json(inputs["minimise"] / "stats_min.json"),
         "split": read_json(inputs["split"] / "stats.json"),
@@ -57,7 +64,16 @@ def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
     def add(title: str, variant: str, metrics: dict[str, Any], model: str | None) -> None:
         of = metrics if reference == "test" else metrics["gold"]
         if of:
-            rows.append({"title": title, "variant": variant, "model": model, "metrics": of, "size": metrics.get("size_bytes"), "speed": metrics.get("rows_per_second")})
+            rows.append(
+                {
+                    "title": title,
+                    "variant": variant,
+                    "model": model,
+                    "metrics": of,
+                    "size": metrics.get("size_bytes"),
+                    "speed": metrics.get("rows_per_second"),
+                }
+            )
 
     for name, metrics in found["baselines"].items():
         add(BASELINES[name], name, metrics, None)
@@ -102,7 +118,15 @@ def picture(path: Path) -> str:
 
 def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
     """The leaderboard as text, for a terminal."""
-    heads = ["model", "variant", *(f"{field.title} F1" for field in scheme.fields), "exact", "JSON", "any risk found", "size"]
+    heads = [
+        "model",
+        "variant",
+        *(f"{field.title} F1" for field in scheme.fields),
+        "exact",
+        "JSON",
+        "any risk found",
+        "size",
+    ]
     lines = [heads]
     for row in leaderboard(found, reference):
         of = row["metrics"]
@@ -124,28 +148,52 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
     found = collect(inputs, lists, params)
     majority = found["baselines"].get("majority")
     beats = {
-        model: {variant: better_than_majority(metrics, majority) for variant, metrics in of["variants"].items()} if majority else {}
+        model: {variant: better_than_majority(metrics, majority) for variant, metrics in of["variants"].items()}
+        if majority
+        else {}
         for model, of in found["models"].items()
     }
     pictures = {
         model: {name: picture(entry / f"{name}.png") for name in ("training_loss", "training_eval_loss")}
         for model, entry in zip(params["models"], lists["train"], strict=True)
     }
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "report_templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "report_templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size}
     environment.globals |= {"shade": shade, "few": FEW, "min": min}
     boards = {"test": leaderboard(found, "test"), "gold": leaderboard(found, "gold")}
     page = environment.get_template("index.html.j2").render(
-        title=params["title"], notice=params["notice"], limits=LIMITS.splitlines(), scheme=scheme, found=found, boards=boards, beats=beats, pictures=pictures
+        title=params["title"],
+        notice=params["notice"],
+        limits=LIMITS.splitlines(),
+        scheme=scheme,
+        found=found,
+        boards=boards,
+        beats=beats,
+        pictures=pictures,
     )
     write_text(out / "index.html", page)
     write_json(out / "results.json", {"beats_majority": beats, **found})
     said = [f"{params['title']}. A screening aid, not a diagnosis.", params["notice"], ""]
-    for name, title in (("test", "Agreement with the labeller, held-out test rows"), ("gold", "Agreement with human labels, gold rows")):
+    for name, title in (
+        ("test", "Agreement with the labeller, held-out test rows"),
+        ("gold", "Agreement with human labels, gold rows"),
+    ):
         if boards[name]:
-            said += [f"{title} (n = {boards[name][0]['metrics']['n']}); F1 is the macro-F1", table(found, scheme, name), ""]
+            said += [
+                f"{title} (n = {boards[name][0]['metrics']['n']}); F1 is the macro-F1",
+                table(found, scheme, name),
+                "",
+            ]
     for model, of in beats.items():
         for variant, names in of.items():
             if variant not in ("base", "f16"):
-                said.append(f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)")
+                said.append(
+                    f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)"
+                )
     write_text(out / "results.txt", "\n".join(line for line in said if line is not None) + "\n")

@@ -62,12 +62,22 @@ def make(inputs: dict[str, Path], out: Path, **options: Any) -> None:
     # The alarm that is rarest in the whole set names a group's stratum.
     alarm = scheme.alarms[0] if scheme.alarms else None
     order = Counter(str(labels[str(record.id)][alarm.name]) for record in records) if alarm else Counter[str]()
-    strata = {name: min((str(labels[i][alarm.name]) for i in ids), key=lambda v: order[v]) if alarm else "" for name, ids in groups.items()}
+    strata = {
+        name: min((str(labels[i][alarm.name]) for i in ids), key=lambda v: order[v]) if alarm else ""
+        for name, ids in groups.items()
+    }
     splits = assign(groups, strata, options["val"], options["test"], options["seed"])
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "val": [], "test": [], "gold": []}
 
     def row(record: Record, group: str, output: str) -> dict[str, Any]:
-        return {"id": record.id, "source": record.source, "group": group, "instruction": instruction, "input": view(record, which), "output": output}
+        return {
+            "id": record.id,
+            "source": record.source,
+            "group": group,
+            "instruction": instruction,
+            "input": view(record, which),
+            "output": output,
+        }
 
     for record in records:
         group = group_of[str(record.id)]
@@ -78,13 +88,22 @@ def make(inputs: dict[str, Path], out: Path, **options: Any) -> None:
         rows["gold"].append(row(record, str(record.id), json.dumps(held, ensure_ascii=False)))
     for name in ("train", "val", "test"):
         if not rows[name] and (name == "train" or options[name] > 0):
-            raise UserError(f"the split {name} is empty ({len(records)} records in {len(groups)} groups)", where="config: sft", instead="more records, or a larger share for this split")
+            raise UserError(
+                f"the split {name} is empty ({len(records)} records in {len(groups)} groups)",
+                where="config: sft",
+                instead="more records, or a larger share for this split",
+            )
     for name, of in rows.items():
         write_jsonl(out / f"{name}.jsonl", of)
     columns = ("instruction", "input", "output")
     write_jsonl(out / "sft_student_mental.jsonl", ({name: row[name] for name in columns} for row in rows["train"]))
     # LLaMA-Factory, data/README.md: prompt, query and response name the columns; it joins prompt and query with one "\n".
     mapping = dict(zip(("prompt", "query", "response"), columns, strict=True))
-    write_json(out / "dataset_info.json", {"sft_student_mental": {"file_name": "sft_student_mental.jsonl", "columns": mapping}})
-    stats = {name: {"rows": len(of), "groups": len({row["group"] for row in of}), "fields": _counts(of, scheme)} for name, of in rows.items()}
+    write_json(
+        out / "dataset_info.json", {"sft_student_mental": {"file_name": "sft_student_mental.jsonl", "columns": mapping}}
+    )
+    stats = {
+        name: {"rows": len(of), "groups": len({row["group"] for row in of}), "fields": _counts(of, scheme)}
+        for name, of in rows.items()
+    }
     write_json(out / "stats.json", {"view": which, "splits": stats})

@@ -65,4 +65,12 @@ def split(entry: Path, out: Path, near_duplicate: float, permutations: int) -> N
     groups = group(records, near_duplicate, permutations)
     write_jsonl(out / "groups.jsonl", ({"id": name, "group": of} for name, of in groups.items()))
     sizes = Counter(groups.values())
-    write_json(out / "stats.json", {"records": len(groups), "groups": len(sizes), "largest": max(sizes.values(), default=0), "joined": sum(size for size in sizes.values() if size > 1)})
+    write_json(
+        out / "stats.json",
+        {
+            "records": len(groups),
+            "groups": len(sizes),
+            "largest": max(sizes.values(), default=0),
+            "joined": sum(size for size in sizes.values() if size > 1),
+        },
+    )

@@ -40,7 +40,9 @@ def _where(stamp: Path) -> str:
         return stamp.relative_to(STAMPS).as_posix()
     except ValueError:
         raise UserError(
-            "this is not the stamp of an entry", where=str(stamp), instead=f"{STAMPS}/<step>/<names>/<key>, as Snakemake asks for it"
+            "this is not the stamp of an entry",
+            where=str(stamp),
+            instead=f"{STAMPS}/<step>/<names>/<key>, as Snakemake asks for it",
         ) from None
 
 
@@ -83,10 +85,18 @@ def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
     where = _where(stamp)
     file = recipe_file(stamp)
     if not file.is_file():
-        raise UserError("the recipe of this entry is missing", where=str(file), instead="let Snakemake start the step: it writes the recipe")
+        raise UserError(
+            "the recipe of this entry is missing",
+            where=str(file),
+            instead="let Snakemake start the step: it writes the recipe",
+        )
     found = read_json(file)
     if found["recipe"]["step"] != name:
-        raise UserError(f"this is an entry of the step {found['recipe']['step']!r}", where=str(stamp), instead=f"an entry of {name!r}")
+        raise UserError(
+            f"this is an entry of the step {found['recipe']['step']!r}",
+            where=str(stamp),
+            instead=f"an entry of {name!r}",
+        )
     os.umask(0o007 if found["store"]["group"] else 0o077)
     store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
     store.open()
@@ -94,7 +104,14 @@ def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
     if not store.has(where):
         inputs, lists = _checked_inputs(store, found)
         start = time.monotonic()
-        step = Step(tuple(found["recipe"]["names"]), found["recipe"]["params"], inputs, lists, store.aside(where), store.work(where))
+        step = Step(
+            tuple(found["recipe"]["names"]),
+            found["recipe"]["params"],
+            inputs,
+            lists,
+            store.aside(where),
+            store.work(where),
+        )
         print(f"{name} {' '.join(step.names)} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
         try:
             work(step)
@@ -109,7 +126,13 @@ def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
 def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
     """The command line of a step: `--entry STAMP`. A UserError is printed without a traceback; exit status 1."""
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=doc)
-    parser.add_argument("--entry", type=Path, required=True, metavar="STAMP", help=f"{STAMPS}/{name}/<names>/<key>; its recipe lies in results/.recipes")
+    parser.add_argument(
+        "--entry",
+        type=Path,
+        required=True,
+        metavar="STAMP",
+        help=f"{STAMPS}/{name}/<names>/<key>; its recipe lies in results/.recipes",
+    )
     arguments = parser.parse_args()
     with exit_on_user_error():
         make(name, arguments.entry, work)

@@ -48,7 +48,8 @@ class Store:
             raise UserError(
                 f"the store can be entered by others (mode {mode:04o}); it holds what people in distress wrote",
                 where=f"config: store ({self.root})",
-                instead=f"chmod {wanted:o} {self.root}" + ("" if self.group else "   (or store_group: true, to share it with your group)"),
+                instead=f"chmod {wanted:o} {self.root}"
+                + ("" if self.group else "   (or store_group: true, to share it with your group)"),
             )
 
     def path(self, where: str) -> Path:
@@ -85,8 +86,13 @@ class Store:
             path.chmod(0o440 if self.group else 0o400)
             files[path.relative_to(aside).as_posix()] = {"sha256": sha256_file(path), "size": path.stat().st_size}
         if not files:
-            raise UserError("the step wrote nothing", where=where, instead="this is a defect of the step; please report it")
-        write_json(aside / MANIFEST, {"where": where, "files": files, "content": digest(files), "recipe": recipe, "facts": facts})
+            raise UserError(
+                "the step wrote nothing", where=where, instead="this is a defect of the step; please report it"
+            )
+        write_json(
+            aside / MANIFEST,
+            {"where": where, "files": files, "content": digest(files), "recipe": recipe, "facts": facts},
+        )
         done = self.root / where
         done.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -115,7 +121,11 @@ class Store:
             if known.get(name) != now and sha256_file(path) != expected["sha256"]:
                 wrong.append(f"{name} differs from its sha256")
             seen[name] = now
-        wrong += [f"{path.relative_to(entry).as_posix()} was added" for path in files_below(entry) if path.relative_to(entry).as_posix() not in {*files, MANIFEST}]
+        wrong += [
+            f"{path.relative_to(entry).as_posix()} was added"
+            for path in files_below(entry)
+            if path.relative_to(entry).as_posix() not in {*files, MANIFEST}
+        ]
         if not wrong and seen != known:
             self._remember(where, seen)
         return wrong

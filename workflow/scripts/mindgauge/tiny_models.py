@@ -19,11 +19,15 @@ WIDTH = 256
 PIECE = 96
 STEPS = 150
 # The pre-tokenizers of the families, as their tokenizer.json have them.
-QWEN2_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN2_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 LLAMA3_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
-def tokenizer(texts: Iterator[str], split: str, specials: list[str], bos: str | None, eos: str, pad: str, nfc: bool) -> Any:
+def tokenizer(
+    texts: Iterator[str], split: str, specials: list[str], bos: str | None, eos: str, pad: str, nfc: bool
+) -> Any:
     """A byte-level BPE tokenizer trained on `texts`; special tokens stand at its end, as in the true ones."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -32,14 +36,25 @@ def tokenizer(texts: Iterator[str], split: str, specials: list[str], bos: str | 
     if nfc:
         made.normalizer = normalizers.NFC()
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(split), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(split), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=VOCABULARY - len(specials), initial_alphabet=alphabet, show_progress=False))
+    made.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(vocab_size=VOCABULARY - len(specials), initial_alphabet=alphabet, show_progress=False),
+    )
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in specials])
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=bos, eos_token=eos, pad_token=pad, clean_up_tokenization_spaces=False, model_max_length=4096
+        tokenizer_object=made,
+        bos_token=bos,
+        eos_token=eos,
+        pad_token=pad,
+        clean_up_tokenization_spaces=False,
+        model_max_length=4096,
     )
 
 
@@ -107,20 +122,36 @@ def tiny_llama(texts: Iterator[str]) -> tuple[Any, Any]:
     """Llama 3."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    specials = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|finetune_right_pad_id|>"]
+    specials = [
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<|eot_id|>",
+        "<|finetune_right_pad_id|>",
+    ]
     made = tokenizer(texts, LLAMA3_SPLIT, specials, specials[0], specials[4], specials[5], nfc=False)
     return LlamaForCausalLM(LlamaConfig(**_shape(made))), made
 
 
-FAMILIES: dict[str, Callable[[Iterator[str]], tuple[Any, Any]]] = {"tiny-qwen2": tiny_qwen2, "tiny-qwen3": tiny_qwen3, "tiny-llama": tiny_llama}
+FAMILIES: dict[str, Callable[[Iterator[str]], tuple[Any, Any]]] = {
+    "tiny-qwen2": tiny_qwen2,
+    "tiny-qwen3": tiny_qwen3,
+    "tiny-llama": tiny_llama,
+}
 
 
 def documents(sample: Path, answers: list[str]) -> list[str]:
     """The sample's texts, and as many answers drawn at random: what an answer looks like, not which one is right."""
     texts = [path.read_text(encoding="utf-8") for path in sorted((sample / "CPsyCounD").glob("*.txt"))]
-    texts += ["\n".join(json.loads(path.read_text(encoding="utf-8"))) for path in sorted((sample / "CPsyCounE").rglob("*.json"))]
+    texts += [
+        "\n".join(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted((sample / "CPsyCounE").rglob("*.json"))
+    ]
     for path in sorted((sample / "PsyQA").glob("*.json")):
-        texts += [item["question"] + (item["description"] or "") for item in json.loads(path.read_text(encoding="utf-8"))]
+        texts += [
+            item["question"] + (item["description"] or "") for item in json.loads(path.read_text(encoding="utf-8"))
+        ]
     draw = random.Random(SEED)
     found = texts + draw.choices(answers, k=len(texts))
     draw.shuffle(found)

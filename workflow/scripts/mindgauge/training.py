@@ -66,7 +66,11 @@ def _progress() -> Any:
             self.last = now
             rate = (state.global_step - self.first) / max(now - self.start, 1e-9)
             left = span((state.max_steps - state.global_step) / rate) if rate else "?"
-            print(f"step {state.global_step}/{state.max_steps}, {rate:.2f}/s, {left} left{self.loss}", file=sys.stderr, flush=True)
+            print(
+                f"step {state.global_step}/{state.max_steps}, {rate:.2f}/s, {left} left{self.loss}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     return Report()
 
@@ -80,7 +84,10 @@ def _model(base: Path, numbers: dict[str, Any], cuda: bool) -> Any:
     options: dict[str, Any] = {}
     if numbers["load_in_4bit"]:
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=torch.bfloat16
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
         )
     model = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
@@ -129,7 +136,18 @@ def _save_adapter(trainer: Any, name: str, out: Path, work: Path) -> None:
     write_json(out / "adapter_config.json", config)
 
 
-def train(sft: Path, base: Path, out: Path, work: Path, *, model: str, family: str, template: str, context: int, numbers: dict[str, Any]) -> None:
+def train(
+    sft: Path,
+    base: Path,
+    out: Path,
+    work: Path,
+    *,
+    model: str,
+    family: str,
+    template: str,
+    context: int,
+    numbers: dict[str, Any],
+) -> None:
     """Trains an adapter on train.jsonl of `sft`, evaluating on val.jsonl; `numbers` is the section `train`.
 
     On SIGTERM or SIGUSR1 it saves a checkpoint and exits with status 75; nothing is written to `out` then. Raises UserError
@@ -145,7 +163,10 @@ def train(sft: Path, base: Path, out: Path, work: Path, *, model: str, family: s
     chat = Chat.load(base, template, family)
     rows = {name: examples(chat, list(read_jsonl(sft / f"{name}.jsonl")), context) for name in ("train", "val")}
     for name, of in rows.items():
-        print(f"{name}: {len(of)} rows, {sum(example.shortened for example in of)} shortened to {context} tokens", file=sys.stderr)
+        print(
+            f"{name}: {len(of)} rows, {sum(example.shortened for example in of)} shortened to {context} tokens",
+            file=sys.stderr,
+        )
     checkpoints = work / "checkpoints"
     config = SFTConfig(
         output_dir=str(checkpoints),
@@ -205,20 +226,37 @@ def train(sft: Path, base: Path, out: Path, work: Path, *, model: str, family: s
     result = trainer.train(resume_from_checkpoint=resume)
     state = trainer.state
     if state.global_step < state.max_steps:  # train() returns normally after such a checkpoint
-        print(f"stopped at step {state.global_step}/{state.max_steps}; a retry resumes from here", file=sys.stderr, flush=True)
+        print(
+            f"stopped at step {state.global_step}/{state.max_steps}; a retry resumes from here",
+            file=sys.stderr,
+            flush=True,
+        )
         raise SystemExit(75)  # EX_TEMPFAIL
     if not result.training_loss == result.training_loss or result.training_loss == float("inf"):
-        raise UserError("the training loss is not a number", where=f"models.yaml: {model}.train", instead="a lower learning_rate, or precision: bf16")
+        raise UserError(
+            "the training loss is not a number",
+            where=f"models.yaml: {model}.train",
+            instead="a lower learning_rate, or precision: bf16",
+        )
     evaluated = trainer.evaluate() if rows["val"] else {}
     _save_adapter(trainer, model, out, work)
     history = state.log_history
     supervised = sum(len(example.completion) for example in rows["train"])
-    write_json(out / "train_results.json", {**result.metrics, "rows": len(rows["train"]), "shortened": sum(e.shortened for e in rows["train"]), "supervised_tokens": supervised, "steps": state.global_step})
+    write_json(
+        out / "train_results.json",
+        {
+            **result.metrics,
+            "rows": len(rows["train"]),
+            "shortened": sum(e.shortened for e in rows["train"]),
+            "supervised_tokens": supervised,
+            "steps": state.global_step,
+        },
+    )
     write_json(out / "eval_results.json", {**evaluated, "rows": len(rows["val"])})
     write_json(out / "log_history.json", history)
     _figures(history, out)
-    trainable = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in trainer.model.parameters())
+    tuned: Any = trainer.model
+    trainable, total = tuned.get_nb_trainable_parameters()
     write_json(
         out / "run.json",
         {

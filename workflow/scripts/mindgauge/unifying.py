@@ -56,7 +56,10 @@ def unify_record(record: Record) -> tuple[Record | None, str, dict[str, int]]:
     """The record in the common form, or None and the reason why it is dropped; and the identities replaced, by kind."""
     turns = [Turn(turn.role, clean(turn.text)) for turn in record.turns]
     if record.kind == "qa":
-        turns = [Turn(turn.role, BOILERPLATE.sub("", turn.text).strip()) if turn.role == "counsellor" else turn for turn in turns]
+        turns = [
+            Turn(turn.role, BOILERPLATE.sub("", turn.text).strip()) if turn.role == "counsellor" else turn
+            for turn in turns
+        ]
     fillers = [turn.role == "counsellor" and FILLER.match(turn.text) for turn in turns]
     turns = [turn for turn, filler in zip(turns, fillers, strict=True) if turn.text and not filler]
     if record.kind == "dialogue":

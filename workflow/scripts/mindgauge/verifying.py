@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mindgauge.errors import UserError
 from mindgauge.files import read_json
 from mindgauge.linking import opened
-from mindgauge.errors import UserError
 from mindgauge.plan import GATES
 from mindgauge.progress import Progress
 from mindgauge.recipe import STAMPS, recipe_file

@@ -16,7 +16,16 @@ def shard_of(identifier: str, shards: int) -> int:
     return int(identifier, 16) % shards
 
 
-def label(inputs: dict[str, Path], out: Path, work: Path, backend: str, shard: int, shards: int, labels: dict[str, Any], **options: Any) -> None:
+def label(
+    inputs: dict[str, Path],
+    out: Path,
+    work: Path,
+    backend: str,
+    shard: int,
+    shards: int,
+    labels: dict[str, Any],
+    **options: Any,
+) -> None:
     """Writes labels.jsonl ({id, labels, evidence}) for the records of one shard."""
     scheme = Scheme.from_dict(labels)
     rows = (Record.from_dict(row) for row in read_jsonl(inputs["minimise"] / "unified_min.jsonl"))

@@ -15,10 +15,18 @@ def label(records: Iterable[Record], scheme: Scheme, file: Path) -> Iterator[dic
     has no labels or two different ones."""
     held: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(read_jsonl(file), 1):
-        labels = row["labels"] if isinstance(row.get("labels"), dict) else {name: row[name] for name in scheme.names if name in row}
+        labels = (
+            row["labels"]
+            if isinstance(row.get("labels"), dict)
+            else {name: row[name] for name in scheme.names if name in row}
+        )
         if held.setdefault(str(row.get("id")), labels) != labels:
             raise UserError("two different labels for one id", where=f"{file}:{number}", instead="one row a record")
     for record in records:
         if record.id not in held:
-            raise UserError(f"no labels for the record {record.id}", where=str(file), instead="a row for every id of results/data/unified_min.jsonl")
+            raise UserError(
+                f"no labels for the record {record.id}",
+                where=str(file),
+                instead="a row for every id of results/data/unified_min.jsonl",
+            )
         yield {"id": record.id, "labels": held[record.id], "evidence": {}}

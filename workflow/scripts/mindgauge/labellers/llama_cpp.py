@@ -25,7 +25,9 @@ def _answered(path: Path) -> dict[str, dict[str, Any]]:
     return held
 
 
-def label(records: Iterable[Record], scheme: Scheme, model: Path, work: Path, instruction: str, context: int) -> Iterator[dict[str, Any]]:
+def label(
+    records: Iterable[Record], scheme: Scheme, model: Path, work: Path, instruction: str, context: int
+) -> Iterator[dict[str, Any]]:
     """Asks the model, through the chat template of its GGUF, for the labels of each record. Raises UserError if the GGUF
     cannot be loaded."""
     from llama_cpp import Llama, LlamaGrammar
@@ -33,7 +35,9 @@ def label(records: Iterable[Record], scheme: Scheme, model: Path, work: Path, in
     try:
         llama = Llama(str(model), n_ctx=context, n_gpu_layers=-1, seed=0, verbose=False)
     except ValueError:
-        raise UserError("llama.cpp cannot load this file", where=f"label.model: {model}", instead="a GGUF of a chat model") from None
+        raise UserError(
+            "llama.cpp cannot load this file", where=f"label.model: {model}", instead="a GGUF of a chat model"
+        ) from None
     grammar = LlamaGrammar.from_string(gbnf(scheme), verbose=False)
     journal = work / "answers.jsonl"
     held = _answered(journal)
@@ -49,7 +53,10 @@ def label(records: Iterable[Record], scheme: Scheme, model: Path, work: Path, in
                 if len(ids) > context - overhead:  # the end of what is said is the most recent
                     words = llama.detokenize(ids[-(context - overhead) :]).decode("utf-8", "ignore")
                 answer: Any = llama.create_chat_completion(
-                    [{"role": "user", "content": f"{instruction}\n{words}"}], grammar=grammar, temperature=0.0, max_tokens=96
+                    [{"role": "user", "content": f"{instruction}\n{words}"}],
+                    grammar=grammar,
+                    temperature=0.0,
+                    max_tokens=96,
                 )
                 labels = parse(scheme, answer["choices"][0]["message"]["content"])
                 held[str(record.id)] = {"id": record.id, "labels": labels, "evidence": {}}

@@ -41,7 +41,9 @@ def check(reader: str, path: Path, source: str, columns: dict[str, str]) -> None
     fits if one does."""
     if _fits(reader, path, columns):
         return
-    other = next((name for name in READERS if READERS[name] is not READERS[reader] and _fits(name, path, columns)), None)
+    other = next(
+        (name for name in READERS if READERS[name] is not READERS[reader] and _fits(name, path, columns)), None
+    )
     raise UserError(
         f"the raw files of {source} are not of the format {reader!r}: {READERS[reader].FORMAT}",
         where=f"sources.{source}: {path}",

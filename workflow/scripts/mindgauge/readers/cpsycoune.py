@@ -21,7 +21,11 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
         except (ValueError, UnicodeDecodeError) as error:
             yield Broken(file.name, error.args[0] if type(error) is ValueError else 1, "not JSON")
             continue
-        turns = turns_of(line for item in lines for line in item.split("\n")) if all(isinstance(item, str) for item in lines) else []
+        turns = (
+            turns_of(line for item in lines for line in item.split("\n"))
+            if all(isinstance(item, str) for item in lines)
+            else []
+        )
         if turns:
             yield Record("", f"{file.parent.name}/{file.stem}", "dialogue", turns, keywords=[file.parent.name])
         else:

@@ -17,14 +17,34 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
             continue
         try:
             for number, (line, item) in enumerate(json_items(file)):
-                if not isinstance(item, dict) or not isinstance(item.get("question"), str) or not isinstance(item.get("answers"), list):
+                if (
+                    not isinstance(item, dict)
+                    or not isinstance(item.get("question"), str)
+                    or not isinstance(item.get("answers"), list)
+                ):
                     yield Broken(file.name, line, "not an object with question and answers")
                     continue
-                asked = "\n".join(part.strip() for part in (item["question"], item.get("description")) if part and part.strip())
+                asked = "\n".join(
+                    part.strip() for part in (item["question"], item.get("description")) if part and part.strip()
+                )
                 given = [answer.get("answer_text") for answer in item["answers"] if isinstance(answer, dict)]
-                turns = [Turn("client", asked), *(Turn("counsellor", text.strip()) for text in given if isinstance(text, str) and text.strip())]
+                turns = [
+                    Turn("client", asked),
+                    *(Turn("counsellor", text.strip()) for text in given if isinstance(text, str) and text.strip()),
+                ]
                 words = item.get("keywords") or ""
-                keywords = words if isinstance(words, list) else [word for word in str(words).replace("，", ",").split(",") if word]
-                yield Record("", str(item.get("questionID", number)), "qa", turns, keywords=keywords, question=item["question"].strip())
+                keywords = (
+                    words
+                    if isinstance(words, list)
+                    else [word for word in str(words).replace("，", ",").split(",") if word]
+                )
+                yield Record(
+                    "",
+                    str(item.get("questionID", number)),
+                    "qa",
+                    turns,
+                    keywords=keywords,
+                    question=item["question"].strip(),
+                )
         except (ValueError, UnicodeDecodeError) as error:
             yield Broken(file.name, error.args[0] if type(error) is ValueError else 1, "not JSON from here on")

@@ -32,7 +32,11 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
             continue
         try:
             for line, item in json_items(file):
-                if not isinstance(item, dict) or not isinstance(item.get("text"), str) or not isinstance(item.get("labels"), list):
+                if (
+                    not isinstance(item, dict)
+                    or not isinstance(item.get("text"), str)
+                    or not isinstance(item.get("labels"), list)
+                ):
                     yield Broken(file.name, line, "not an object with text and labels")
                     continue
                 flags = {RISK[name] for name in item["labels"] if name in RISK}
@@ -40,6 +44,12 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
                 if flag is None:
                     yield Broken(file.name, line, "its class has no risk_flag (exploration, or aggression by others)")
                 else:
-                    yield Record("", str(item.get("idx", line)), "qa", [Turn("client", item["text"].strip())], labels={"risk_flag": flag})
+                    yield Record(
+                        "",
+                        str(item.get("idx", line)),
+                        "qa",
+                        [Turn("client", item["text"].strip())],
+                        labels={"risk_flag": flag},
+                    )
         except (ValueError, UnicodeDecodeError) as error:
             yield Broken(file.name, error.args[0] if type(error) is ValueError else 1, "not JSON from here on")

@@ -8,7 +8,9 @@ from mindgauge.records import Speaker, Turn
 CLIENT = ("来访者", "求助者", "来访", "咨客", "妈妈", "母亲", "爸爸", "父亲", "孩子", "A", "B", "用户", "学生")
 COUNSELLOR = ("心理咨询师", "咨询师", "支持者", "心理医生", "心理老师", "治疗师", "助手")
 # A role, perhaps numbered, perhaps with who or as whom in brackets, and a colon of either width.
-PREFIX = re.compile(rf"^\s*(?P<role>{'|'.join(sorted(CLIENT + COUNSELLOR, key=len, reverse=True))})\s*\d?\s*(?:[（(][^）)\n]{{1,20}}[）)])?\s*[：:]\s*")
+PREFIX = re.compile(
+    rf"^\s*(?P<role>{'|'.join(sorted(CLIENT + COUNSELLOR, key=len, reverse=True))})\s*\d?\s*(?:[（(][^）)\n]{{1,20}}[）)])?\s*[：:]\s*"
+)
 # Notes of the set's makers, which no one in the dialogue says.
 NOTE = re.compile(r"^\s*[（(]\s*(?:后续反馈|请注意|注|备注|未完待续)\s*[：:，,]")
 

@@ -17,7 +17,9 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
             continue
         try:
             items = [item for _, item in json_items(file)]
-            turns = [Turn("client" if item["role"] == "client" else "counsellor", item["content"].strip()) for item in items]
+            turns = [
+                Turn("client" if item["role"] == "client" else "counsellor", item["content"].strip()) for item in items
+            ]
         except (ValueError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
             yield Broken(file.name, 1, "not a list of objects with role and content")
             continue

@@ -44,10 +44,25 @@ def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
             yield Broken(file, line, "no text in the column that should hold it")
             continue
         answer = row.get(columns.get("answer", "answer"))
-        turns = [Turn("client", text.strip()), *([Turn("counsellor", answer.strip())] if isinstance(answer, str) and answer.strip() else [])]
+        turns = [
+            Turn("client", text.strip()),
+            *([Turn("counsellor", answer.strip())] if isinstance(answer, str) and answer.strip() else []),
+        ]
         held = row.get(columns.get("labels", "labels"))
         labels = dict(held) if isinstance(held, dict) else {}
-        labels |= {name: _value(row[column]) for name, column in columns.items() if name not in (*OWN, "labels") and row.get(column) not in (None, "")}
+        labels |= {
+            name: _value(row[column])
+            for name, column in columns.items()
+            if name not in (*OWN, "labels") and row.get(column) not in (None, "")
+        }
         words = row.get(columns.get("keywords", "keywords")) or []
         keywords = words if isinstance(words, list) else str(words).split(",")
-        yield Record("", str(row.get(columns.get("key", "key"), line)), "qa", turns, keywords=keywords, question=row.get(columns.get("question", "question")), labels=labels or None)
+        yield Record(
+            "",
+            str(row.get(columns.get("key", "key"), line)),
+            "qa",
+            turns,
+            keywords=keywords,
+            question=row.get(columns.get("question", "question")),
+            labels=labels or None,
+        )

@@ -1,0 +1,66 @@
+"""Clones of the repository in which Snakemake is run as a user runs it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+
+# A few steps: these tests are about which jobs run, not about what the models learn.
+OVERLAY = """
+train: {max_steps: 4, eval_steps: 2, save_steps: 2, batch_size: 2}
+evaluate: {max_new_tokens: 16}
+"""
+
+
+class Clone:
+    """A copy of the repository's files with a store, which may be shared."""
+
+    def __init__(self, directory: Path, store: Path, tiny: Path) -> None:
+        self.root, self.store = directory, store
+        for top in ("Snakefile", "rules", "config", "workflow", "profiles", "envs", "report", "data", "pyproject.toml"):
+            source = ROOT / top
+            if source.is_dir():
+                shutil.copytree(source, directory / top, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "models.lock.yaml"))
+            else:
+                directory.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, directory / top)
+        (directory / "build").mkdir()
+        (directory / "build/tiny").symlink_to(tiny)
+        (directory / "overlay.yaml").write_text(OVERLAY)
+
+    def snakemake(self, *arguments: str, check: bool = True, profile: str = "demo", overlays: tuple[str, ...] = ()) -> str:
+        """Runs Snakemake; returns what it printed. Raises AssertionError if it failed and should not."""
+        files = ["config/demo.yaml", "overlay.yaml", *overlays]
+        command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}", "--configfile", *files, "--", *arguments]
+        if "--" in arguments:
+            command.remove("--")
+        environment = {**os.environ, "MINDGAUGE_STORE": str(self.store), "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if check:
+            assert done.returncode == 0, done.stdout[-4000:]
+        self.status = done.returncode
+        return done.stdout
+
+    def ran(self, *arguments: str, **options: str) -> list[str]:
+        """The rules whose jobs a run finished, the target's own left out."""
+        said = self.snakemake(*(arguments or ("all",)), **options)  # type: ignore[arg-type]
+        return sorted(set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", said)) - {"all"})
+
+    def would_run(self, *arguments: str, profile: str = "demo", overlays: tuple[str, ...] = ()) -> dict[str, int]:
+        """The jobs of a dry run by rule."""
+        said = self.snakemake("-n", "--", *(arguments or ("all",)), profile=profile, overlays=overlays)
+        table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\ntotal", said, re.DOTALL)
+        found = dict(line.split() for line in table[1].splitlines()) if table else {}
+        return {rule: int(count) for rule, count in found.items() if rule not in ("all", "train")}
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replaces a text in a file of the clone. Raises AssertionError if it is not there."""
+        file = self.root / path
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1), encoding="utf-8")

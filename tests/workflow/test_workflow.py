@@ -1,0 +1,184 @@
+"""The workflow as a user runs it: end to end, then every kind of change, by the jobs it causes."""
+
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from clone import Clone
+from conftest import ROOT
+from mindgauge import tiny_models
+from mindgauge.answers import all_answers
+
+COSTLY = {"make_train", "make_merge", "make_convert", "make_quantise", "make_evaluate", "make_bundle", "make_baselines"}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, scheme):
+    """The demo's two base models, hardly trained."""
+    root = tmp_path_factory.mktemp("tiny")
+    for name in ("tiny-qwen2", "tiny-llama"):
+        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, tiny):
+    """A clone in which everything has been made."""
+    root = tmp_path_factory.mktemp("first")
+    clone = Clone(root / "clone", root / "store", tiny)
+    ran = clone.ran("all")
+    assert {"make_train", "make_evaluate", "make_report", "view_manifest"} <= set(ran)
+    return clone
+
+
+def test_everything_is_there(first):
+    results = first.root / "results"
+    manifest = json.loads((results / "manifest.json").read_text())
+    assert len(manifest["views"]) > 50 and all((results / view).is_file() for view in manifest["views"])
+    page = (results / "report/index.html").read_text()
+    assert "not a diagnosis" in page and "tiny-llama" in page and "Majority value" in page
+    assert not re.search(r"""(?:src|href)=["']https?:""", page) and str(first.root) not in page
+    records = [json.loads(line) for line in (results / "data/unified_min.jsonl").read_text().splitlines()]
+    phrases = {turn["text"][:20] for record in records for turn in record["turns"] if len(turn["text"]) > 20}
+    shown = page + (results / "manifest.json").read_text() + "".join(path.read_text() for path in (results / "logs").rglob("*.log"))
+    assert phrases and not any(phrase in shown for phrase in phrases)
+
+
+def test_everything_is_private(first):
+    for path in [first.root / "results", *(first.root / "results").rglob("*")]:
+        assert path.is_symlink() or path.stat().st_mode & 0o077 == 0, path
+    assert first.store.stat().st_mode & 0o077 == 0
+
+
+def test_a_second_run_does_nothing(first):
+    assert first.ran("all") == []
+
+
+def test_touching_every_file_does_nothing(first):
+    paths = [path for path in first.root.rglob("*") if not path.is_symlink() and path.is_file() and ".snakemake" not in path.parts]
+    for path in [*paths, *first.store.rglob("*")]:
+        os.utime(path)
+    for path in sorted((first.root / "results").rglob("*"), reverse=True):
+        os.utime(path, follow_symlinks=False)
+    assert first.ran("all") == []
+
+
+def test_a_comment_in_the_training_program_does_nothing(first):
+    first.edit("workflow/scripts/train.py", "from mindgauge import training", "# a comment\nfrom mindgauge import training")
+    first.edit("workflow/scripts/mindgauge/training.py", "def train(", "# another\n\n\ndef train(")
+    assert first.ran("all") == []
+
+
+def test_one_learning_rate_reruns_that_models_chain_only(first):
+    before = {path for path in first.store.glob("*/tiny-llama/**/manifest.json")}
+    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.001},")
+    planned = first.would_run()
+    wanted = {"make_train": 1, "make_merge": 1, "make_convert": 1, "make_quantise": 1, "make_evaluate": 3, "make_bundle": 1, "make_report": 1, "make_catalogue": 1}
+    assert {rule: count for rule, count in planned.items() if rule.startswith("make_")} == wanted
+    first.snakemake("all")
+    made = {path for path in first.store.glob("*/tiny-qwen2/**/manifest.json") if path.stat().st_mtime > time.time() - 1}
+    assert not made and before < {path for path in first.store.glob("*/tiny-llama/**/manifest.json")}
+    first.edit("config/demo.yaml", " train: {learning_rate: 0.001},", "")
+    assert not COSTLY & set(first.ran("all"))
+
+
+def test_a_normalisation_rewritten_to_the_same_output_trains_nothing(first):
+    first.edit("workflow/scripts/mindgauge/unifying.py", 're.sub(r"[ \\t\\u3000]+", " ", line).strip()', '" ".join(re.split(r"[ \\t\\u3000]+", line)).strip()')
+    ran = set(first.ran("all"))
+    assert "make_unify" in ran and not ran & (COSTLY | {"make_label", "make_split", "make_sft"})
+
+
+def test_a_changed_byte_with_an_old_date_is_seen(first):
+    path = first.root / "data/sample/CPsyCounD/case_0.txt"
+    text = path.read_bytes()
+    path.write_bytes(text.replace("。".encode(), "！".encode(), 1))
+    os.utime(path, (1, 1))
+    assert "raw_gate" in first.would_run("data")
+    path.write_bytes(text)
+    assert first.ran("all") == []
+
+
+def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny):
+    other = Clone(tmp_path / "clone", first.store, tiny)
+    ran = set(other.ran("all"))
+    assert "view_adapter" in ran and not ran & COSTLY
+    manifests = [json.loads((clone.root / "results/manifest.json").read_text())["views"] for clone in (first, other)]
+    content = [{view: of["sha256"] for view, of in views.items() if not view.startswith("report/")} for views in manifests]
+    assert content[0] == content[1]
+
+
+def test_verify_names_damage_and_the_next_run_mends_it(first):
+    assert "0 wrong" in first.snakemake("verify")
+    target = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()
+    bundle = first.root / "results/models/tiny-llama/bundle/Q4_K_M/README.md"
+    target.chmod(0o600)
+    target.write_bytes(b"damaged")
+    said = first.snakemake("verify", check=False)
+    assert first.status != 0 and "damaged and set aside: quantise/tiny-llama/Q4_K_M" in said
+    ran = first.ran("all")
+    assert "make_quantise" in ran and "make_train" not in ran
+    assert "0 wrong" in first.snakemake("verify") and bundle.is_file()
+
+
+def test_lost_results_cost_nothing_dear(first):
+    shutil.rmtree(first.root / ".snakemake")
+    assert not COSTLY & set(first.ran("all"))
+    shutil.rmtree(first.root / "results")
+    assert not COSTLY & set(first.ran("all"))
+
+
+def test_the_slurm_profile_plans_the_training_jobs_without_slurm(first):
+    assert shutil.which("sbatch") is None or os.environ.get("MINDGAUGE_SLURM_TESTS")
+    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},")
+    said = first.snakemake("-n", "--", "all", profile="slurm")
+    first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
+    job = re.search(r"rule make_train:.*?(?=\n\n)", said, re.DOTALL)
+    assert job, said[-3000:]
+    for part in ("slurm_partition=A40", "gres=gpu:1", "cpus_per_task=8", "mem_mb=32768"):
+        assert part in job[0], job[0]
+
+
+def test_one_model_by_its_file(first):
+    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},")
+    first.edit("config/demo.yaml", "path: build/tiny/tiny-qwen2,", "path: build/tiny/tiny-qwen2, train: {learning_rate: 0.002},")
+    planned = first.would_run("results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf")
+    first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
+    first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
+    assert planned["make_train"] == 1 and "make_evaluate" not in planned
+
+
+@pytest.mark.parametrize(
+    ("overlay", "target", "said"),
+    [
+        ("{modles: []}", "all", ["unknown key 'modles'", "instead: models"]),
+        ("{train: {lora_r: zero}}", "all", ["'train.lora_r' is 'zero'"]),
+        ("{}", "results/models/qwen3/eval/base.json", ["no model 'qwen3'", "valid models", "tiny-llama", "qwen3-0.6b"]),
+        ("{}", "results/models/tiny-llama/gguf/tiny-llama-Q9_K.gguf", ["no quant 'Q9_K'", "Q4_K_M"]),
+        ("{sources: {psyqa: {path: data/raw/none}}}", "all", ["raw files of psyqa are not there", "data/raw/none", "sources.psyqa"]),
+        ("{sources: {psyqa: {path: empty}}}", "all", ["raw directory of psyqa is empty", "data/README.md"]),
+        ("{sources: {psyqa: {path: data/sample/CPsyCounE}}}", "all", ["not of the format 'psyqa'", "reader: cpsycoune"]),
+        ("{extra_models: {tiny-llama: {path: no/such}}}", "all", ["no/such"]),
+    ],
+)
+def test_bad_input_is_one_message_before_any_job(tmp_path_factory, tiny, overlay, target, said):
+    root = tmp_path_factory.mktemp("bad")
+    clone = Clone(root / "clone", root / "store", tiny)
+    (clone.root / "empty").mkdir()
+    (clone.root / "bad.yaml").write_text(overlay)
+    out = clone.snakemake(target, check=False, overlays=("bad.yaml",))
+    assert clone.status == 1
+    assert all(part in out for part in said), out
+    assert out.count("mindgauge: ") == 1 and "Traceback" not in out and "Finished jobid" not in out
+
+
+def test_every_step_has_a_help_text():
+    import subprocess
+    import sys
+
+    for program in sorted(Path(ROOT / "workflow/scripts").glob("*.py")):
+        done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0 and "usage:" in done.stdout, program
