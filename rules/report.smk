@@ -63,4 +63,4 @@ rule view_manifest:
         "results/logs/view/manifest.log",
     localrule: True
     shell:
-        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+        "python workflow/scripts/link.py {input.entry} {output} --file catalogue.json > {log} 2>&1"

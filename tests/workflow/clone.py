@@ -24,7 +24,11 @@ class Clone:
         for top in ("Snakefile", "rules", "config", "workflow", "profiles", "envs", "report", "data", "pyproject.toml"):
             source = ROOT / top
             if source.is_dir():
-                shutil.copytree(source, directory / top, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "models.lock.yaml"))
+                shutil.copytree(
+                    source,
+                    directory / top,
+                    ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "models.lock.yaml"),
+                )
             else:
                 directory.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, directory / top)
@@ -32,15 +36,29 @@ class Clone:
         (directory / "build/tiny").symlink_to(tiny)
         (directory / "overlay.yaml").write_text(OVERLAY)
 
-    def snakemake(self, *arguments: str, check: bool = True, profile: str = "demo", overlays: tuple[str, ...] = ()) -> str:
+    def snakemake(
+        self, *arguments: str, check: bool = True, profile: str = "demo", overlays: tuple[str, ...] = ()
+    ) -> str:
         """Runs Snakemake; returns what it printed. Raises AssertionError if it failed and should not."""
         files = ["config/demo.yaml", "overlay.yaml", *overlays]
-        command = [sys.executable, "-m", "snakemake", "--profile", f"profiles/{profile}", "--configfile", *files, "--", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--profile",
+            f"profiles/{profile}",
+            "--configfile",
+            *files,
+            "--",
+            *arguments,
+        ]
         if "--" in arguments:
             command.remove("--")
         environment = {**os.environ, "MINDGAUGE_STORE": str(self.store), "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
-        done = subprocess.run(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         if check:
             assert done.returncode == 0, done.stdout[-4000:]
         self.status = done.returncode

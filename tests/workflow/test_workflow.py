@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from clone import Clone
 from conftest import ROOT
+
 from mindgauge import tiny_models
 from mindgauge.answers import all_answers
 
@@ -44,7 +45,11 @@ def test_everything_is_there(first):
     assert not re.search(r"""(?:src|href)=["']https?:""", page) and str(first.root) not in page
     records = [json.loads(line) for line in (results / "data/unified_min.jsonl").read_text().splitlines()]
     phrases = {turn["text"][:20] for record in records for turn in record["turns"] if len(turn["text"]) > 20}
-    shown = page + (results / "manifest.json").read_text() + "".join(path.read_text() for path in (results / "logs").rglob("*.log"))
+    shown = (
+        page
+        + (results / "manifest.json").read_text()
+        + "".join(path.read_text() for path in (results / "logs").rglob("*.log"))
+    )
     assert phrases and not any(phrase in shown for phrase in phrases)
 
 
@@ -59,7 +64,11 @@ def test_a_second_run_does_nothing(first):
 
 
 def test_touching_every_file_does_nothing(first):
-    paths = [path for path in first.root.rglob("*") if not path.is_symlink() and path.is_file() and ".snakemake" not in path.parts]
+    paths = [
+        path
+        for path in first.root.rglob("*")
+        if not path.is_symlink() and path.is_file() and ".snakemake" not in path.parts
+    ]
     for path in [*paths, *first.store.rglob("*")]:
         os.utime(path)
     for path in sorted((first.root / "results").rglob("*"), reverse=True):
@@ -68,26 +77,47 @@ def test_touching_every_file_does_nothing(first):
 
 
 def test_a_comment_in_the_training_program_does_nothing(first):
-    first.edit("workflow/scripts/train.py", "from mindgauge import training", "# a comment\nfrom mindgauge import training")
+    first.edit(
+        "workflow/scripts/train.py", "from mindgauge import training", "# a comment\nfrom mindgauge import training"
+    )
     first.edit("workflow/scripts/mindgauge/training.py", "def train(", "# another\n\n\ndef train(")
     assert first.ran("all") == []
 
 
 def test_one_learning_rate_reruns_that_models_chain_only(first):
     before = {path for path in first.store.glob("*/tiny-llama/**/manifest.json")}
-    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.001},")
+    first.edit(
+        "config/demo.yaml",
+        "path: build/tiny/tiny-llama,",
+        "path: build/tiny/tiny-llama, train: {learning_rate: 0.001},",
+    )
     planned = first.would_run()
-    wanted = {"make_train": 1, "make_merge": 1, "make_convert": 1, "make_quantise": 1, "make_evaluate": 3, "make_bundle": 1, "make_report": 1, "make_catalogue": 1}
+    wanted = {
+        "make_train": 1,
+        "make_merge": 1,
+        "make_convert": 1,
+        "make_quantise": 1,
+        "make_evaluate": 3,
+        "make_bundle": 1,
+        "make_report": 1,
+        "make_catalogue": 1,
+    }
     assert {rule: count for rule, count in planned.items() if rule.startswith("make_")} == wanted
     first.snakemake("all")
-    made = {path for path in first.store.glob("*/tiny-qwen2/**/manifest.json") if path.stat().st_mtime > time.time() - 1}
+    made = {
+        path for path in first.store.glob("*/tiny-qwen2/**/manifest.json") if path.stat().st_mtime > time.time() - 1
+    }
     assert not made and before < {path for path in first.store.glob("*/tiny-llama/**/manifest.json")}
     first.edit("config/demo.yaml", " train: {learning_rate: 0.001},", "")
     assert not COSTLY & set(first.ran("all"))
 
 
 def test_a_normalisation_rewritten_to_the_same_output_trains_nothing(first):
-    first.edit("workflow/scripts/mindgauge/unifying.py", 're.sub(r"[ \\t\\u3000]+", " ", line).strip()', '" ".join(re.split(r"[ \\t\\u3000]+", line)).strip()')
+    first.edit(
+        "workflow/scripts/mindgauge/unifying.py",
+        're.sub(r"[ \\t\\u3000]+", " ", line).strip()',
+        '" ".join(re.split(r"[ \\t\\u3000]+", line)).strip()',
+    )
     ran = set(first.ran("all"))
     assert "make_unify" in ran and not ran & (COSTLY | {"make_label", "make_split", "make_sft"})
 
@@ -107,7 +137,9 @@ def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny):
     ran = set(other.ran("all"))
     assert "view_adapter" in ran and not ran & COSTLY
     manifests = [json.loads((clone.root / "results/manifest.json").read_text())["views"] for clone in (first, other)]
-    content = [{view: of["sha256"] for view, of in views.items() if not view.startswith("report/")} for views in manifests]
+    content = [
+        {view: of["sha256"] for view, of in views.items() if not view.startswith("report/")} for views in manifests
+    ]
     assert content[0] == content[1]
 
 
@@ -133,7 +165,11 @@ def test_lost_results_cost_nothing_dear(first):
 
 def test_the_slurm_profile_plans_the_training_jobs_without_slurm(first):
     assert shutil.which("sbatch") is None or os.environ.get("MINDGAUGE_SLURM_TESTS")
-    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},")
+    first.edit(
+        "config/demo.yaml",
+        "path: build/tiny/tiny-llama,",
+        "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},",
+    )
     said = first.snakemake("-n", "--", "all", profile="slurm")
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
     job = re.search(r"rule make_train:.*?(?=\n\n)", said, re.DOTALL)
@@ -143,8 +179,16 @@ def test_the_slurm_profile_plans_the_training_jobs_without_slurm(first):
 
 
 def test_one_model_by_its_file(first):
-    first.edit("config/demo.yaml", "path: build/tiny/tiny-llama,", "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},")
-    first.edit("config/demo.yaml", "path: build/tiny/tiny-qwen2,", "path: build/tiny/tiny-qwen2, train: {learning_rate: 0.002},")
+    first.edit(
+        "config/demo.yaml",
+        "path: build/tiny/tiny-llama,",
+        "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},",
+    )
+    first.edit(
+        "config/demo.yaml",
+        "path: build/tiny/tiny-qwen2,",
+        "path: build/tiny/tiny-qwen2, train: {learning_rate: 0.002},",
+    )
     planned = first.would_run("results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf")
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
@@ -158,9 +202,17 @@ def test_one_model_by_its_file(first):
         ("{train: {lora_r: zero}}", "all", ["'train.lora_r' is 'zero'"]),
         ("{}", "results/models/qwen3/eval/base.json", ["no model 'qwen3'", "valid models", "tiny-llama", "qwen3-0.6b"]),
         ("{}", "results/models/tiny-llama/gguf/tiny-llama-Q9_K.gguf", ["no quant 'Q9_K'", "Q4_K_M"]),
-        ("{sources: {psyqa: {path: data/raw/none}}}", "all", ["raw files of psyqa are not there", "data/raw/none", "sources.psyqa"]),
+        (
+            "{sources: {psyqa: {path: data/raw/none}}}",
+            "all",
+            ["raw files of psyqa are not there", "data/raw/none", "sources.psyqa"],
+        ),
         ("{sources: {psyqa: {path: empty}}}", "all", ["raw directory of psyqa is empty", "data/README.md"]),
-        ("{sources: {psyqa: {path: data/sample/CPsyCounE}}}", "all", ["not of the format 'psyqa'", "reader: cpsycoune"]),
+        (
+            "{sources: {psyqa: {path: data/sample/CPsyCounE}}}",
+            "all",
+            ["not of the format 'psyqa'", "reader: cpsycoune"],
+        ),
         ("{extra_models: {tiny-llama: {path: no/such}}}", "all", ["no/such"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Manifests of all entries -> manifest.json: every artifact with its entry, key, sha256 and step."""
+"""Manifests of all entries -> catalogue.json (results/manifest.json): every artifact with its entry, key, sha256 and step."""
 
 from mindgauge import cataloguing
 from mindgauge.step import Step, run

@@ -7,7 +7,7 @@ from mindgauge.files import read_json, write_json
 
 
 def catalogue(entries: list[Path], out: Path, views: list[dict[str, Any]]) -> None:
-    """Writes manifest.json. Two runs are the same if their manifests are: it holds neither dates nor absolute paths."""
+    """Writes catalogue.json. Two runs are the same if their manifests are: it holds neither dates nor absolute paths."""
     found = {}
     for entry, view in zip(entries, views, strict=True):
         manifest = read_json(entry / "manifest.json")
@@ -23,4 +23,4 @@ def catalogue(entries: list[Path], out: Path, views: list[dict[str, Any]]) -> No
             "inputs": recipe["inputs"],
             "lists": recipe["lists"],
         }
-    write_json(out / "manifest.json", {"views": found})
+    write_json(out / "catalogue.json", {"views": found})

@@ -67,7 +67,8 @@ class Scheme:
             safe = item.get("safe")
             if safe is not None and safe not in values:
                 raise UserError(f"safe is {safe!r}, which is no value", where=at, instead=f"one of {list(values)}")
-            fields.append(Field(item["name"], item.get("title", item["name"]), item["kind"], values, anchors, safe))
+            title = str(item.get("title") or item["name"])
+            fields.append(Field(item["name"], title, item["kind"], values, anchors, safe))
         if not fields or len({f.name for f in fields}) != len(fields):
             raise UserError(
                 "no label, or two of the same name", where=where, instead="a list `fields`, each with its own name"

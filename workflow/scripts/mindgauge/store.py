@@ -85,9 +85,11 @@ class Store:
                 os.fsync(file.fileno())
             path.chmod(0o440 if self.group else 0o400)
             files[path.relative_to(aside).as_posix()] = {"sha256": sha256_file(path), "size": path.stat().st_size}
-        if not files:
+        if not files or MANIFEST in files:
             raise UserError(
-                "the step wrote nothing", where=where, instead="this is a defect of the step; please report it"
+                f"the step wrote nothing, or a {MANIFEST} of its own",
+                where=where,
+                instead="this is a defect of the step; please report it",
             )
         write_json(
             aside / MANIFEST,

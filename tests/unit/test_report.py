@@ -1,0 +1,125 @@
+import pytest
+
+from mindgauge import cataloguing, reporting
+from mindgauge.files import read_json, write_json
+
+
+def metrics(scheme, f1, gold=True):
+    of = {
+        field.name: {
+            "macro_f1": f1,
+            "qwk": f1,
+            "accuracy": f1,
+            "values": list(field.values),
+            "confusion": [[1] * (len(field.values) + 1)] * len(field.values),
+            "per_value": {
+                str(v): {"precision": f1, "recall": f1, "f1": f1, "support": 3, "wilson": [0.1, 0.9]}
+                for v in field.values
+            },
+        }
+        for field in scheme.fields
+    }
+    found = {
+        "n": 12,
+        "fields": of,
+        "json_valid": 1.0,
+        "exact_match": f1,
+        "any_risk": {"recall": f1, "support": 3, "wilson": [0.1, 0.9], "false_alarm_rate": 0.0},
+    }
+    return {
+        "model": "m",
+        "variant": "Q4_K_M",
+        "size_bytes": 1_500_000,
+        "sha256": "0" * 64,
+        "rows_per_second": 3.0,
+        **found,
+        "gold": found if gold else None,
+    }
+
+
+def inputs(tmp_path, scheme, gold):
+    splits = {
+        name: {"rows": 12, "groups": 10, "fields": {field.name: {str(field.values[0]): 12} for field in scheme.fields}}
+        for name in ("train", "val", "test", "gold")
+    }
+    files = {
+        "ingest/stats.json": {"read": 20, "kept": 19, "quarantined": 1, "by_reason": {"no role": 1}},
+        "unify/stats.json": {
+            "read": 19,
+            "kept": 18,
+            "sources": {"s": {"kept": 18, "dropped": {"twice": 1}}},
+            "identities": {},
+        },
+        "minimise/stats_min.json": {"kept": 12, "sources": {"s": {"kept": 12, "dropped": {"short": 6}}}},
+        "split/stats.json": {"records": 12, "groups": 10, "joined": 2, "largest": 2},
+        "labels/stats.json": {"labeller": "keywords"},
+        "sft/stats.json": {"splits": splits},
+        "baselines/majority.json": {**metrics(scheme, 0.1, gold), "size_bytes": None},
+        "train/run.json": {"parameters": 1000, "trainable_parameters": 10, "seconds": 3.0, "device": "cpu"},
+        "train/train_results.json": {"steps": 3, "rows": 12, "shortened": 0},
+        "train/eval_results.json": {"rows": 0},
+        "merge/merge_check.json": {"fp32": {"max_abs_logit": 1e-6}, "bf16": {"same_top_token": 0.99}},
+        "quantise/tensors.json": {
+            "bits_per_weight": 5.1,
+            "fallback_share": 0.0,
+            "size_bytes": 1_500_000,
+            "tensors": {"Q4_K": 3},
+        },
+        "evaluate/metrics.json": metrics(scheme, 0.5, gold),
+    }
+    for name, value in files.items():
+        write_json(tmp_path / name, value)
+    for name in ("adapter_model.safetensors", "training_loss.png", "training_eval_loss.png"):
+        (tmp_path / "train" / name).write_bytes(b"x")
+    singles = {name: tmp_path / name for name in ("unify", "minimise", "split", "labels", "sft", "baselines")}
+    lists = {name: [tmp_path / name] for name in ("ingest", "train", "merge", "quantise", "evaluate")}
+    params = {
+        "title": "T",
+        "notice": "synthetic",
+        "sources": ["s"],
+        "models": ["m"],
+        "quantised": [["m", "Q4_K_M"]],
+        "evaluated": [["m", "Q4_K_M"]],
+        "labels": scheme.to_dict(),
+    }
+    return singles, lists, params
+
+
+@pytest.mark.parametrize("gold", [True, False])
+def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
+    out = tmp_path / "out"
+    reporting.report(*inputs(tmp_path, scheme, gold), out)
+    page = (out / "index.html").read_text()
+    assert "not a diagnosis" in page and "12356" in page and "synthetic" in page
+    assert "http:" not in page and "https:" not in page and str(tmp_path) not in page
+    assert "few cases" in page  # three cases are no exact figure
+    assert "beats the majority baseline on 4 of 4 labels" in page
+    assert ("nothing is said about agreement with humans" in page) != gold
+    text = (out / "results.txt").read_text()
+    assert "m Q4_K_M: better than the majority on 4 of 4 labels" in text and ("gold rows" in text) == gold
+    assert read_json(out / "results.json")["beats_majority"]["m"]["Q4_K_M"] == list(scheme.names)
+
+
+def test_the_catalogue_maps_views_to_entries(tmp_path):
+    entry = tmp_path / "store/split/0123456789abcdef0123"
+    write_json(
+        entry / "manifest.json",
+        {
+            "where": "split/0123456789abcdef0123",
+            "files": {"a": {"sha256": "f", "size": 1}},
+            "recipe": {"code": "c", "inputs": {}, "lists": {}},
+        },
+    )
+    cataloguing.catalogue([entry], tmp_path, [{"view": "data/a", "step": "split", "names": [], "file": "a"}])
+    assert read_json(tmp_path / "catalogue.json")["views"]["data/a"] == {
+        "entry": "split/0123456789abcdef0123",
+        "key": "0123456789abcdef0123",
+        "step": "split",
+        "file": "a",
+        "sha256": "f",
+        "size": 1,
+        "code": "c",
+        "inputs": {},
+        "lists": {},
+    }
+    assert str(tmp_path) not in (tmp_path / "catalogue.json").read_text()
