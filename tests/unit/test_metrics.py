@@ -73,4 +73,4 @@ def test_baselines(tmp_path, scheme):
     majority, tfidf = (read_json(tmp_path / f"{name}.json") for name in ("majority", "tfidf"))
     assert majority["fields"]["depression_level"]["accuracy"] == pytest.approx(4 / 6, abs=1e-4)
     assert tfidf["exact_match"] == 1.0 and tfidf["gold"] is None
-    assert reporting.better_than_majority(tfidf, majority) == ["depression_level"]
+    assert reporting.better_than_majority(scheme, tfidf, majority) == ["depression_level"]

@@ -52,9 +52,10 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
     }
 
 
-def better_than_majority(metrics: dict[str, Any], majority: dict[str, Any]) -> list[str]:
+def better_than_majority(scheme: Scheme, metrics: dict[str, Any], majority: dict[str, Any]) -> list[str]:
     """The labels whose macro-F1 is above the majority baseline's, on the same rows."""
-    return [name for name, of in metrics["fields"].items() if of["macro_f1"] > majority["fields"][name]["macro_f1"]]
+    ours, theirs = metrics["fields"], majority["fields"]
+    return [name for name in scheme.names if ours[name]["macro_f1"] > theirs[name]["macro_f1"]]
 
 
 def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
@@ -148,7 +149,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
     found = collect(inputs, lists, params)
     majority = found["baselines"].get("majority")
     beats = {
-        model: {variant: better_than_majority(metrics, majority) for variant, metrics in of["variants"].items()}
+        model: {variant: better_than_majority(scheme, metrics, majority) for variant, metrics in of["variants"].items()}
         if majority
         else {}
         for model, of in found["models"].items()
