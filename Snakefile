@@ -72,6 +72,6 @@ rule verify:
     log:
         "results/logs/verify.log",
     localrule: True
-    threads: workflow.cores or 1
+    threads: 4
     shell:
         "python workflow/scripts/verify.py --threads {threads} 2>&1 | tee {log}"
