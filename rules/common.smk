@@ -5,6 +5,9 @@ import sys
 # The library of this clone, not one installed elsewhere: its code is part of every key.
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow/scripts"))
 
+from snakemake.exceptions import IncompleteCheckpointException
+from snakemake.io import checkpoint_target
+
 from mindgauge import epoch, process
 from mindgauge.config import Settings
 from mindgauge.plan import Plan, gate_file
@@ -49,9 +52,11 @@ def ask_gate(name):
     """What a gate says; raises until its checkpoint has run."""
     kind, _, of = name.partition("/")
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
-    return read_json(
-        Path(getattr(checkpoints, f"{kind}_gate").get(**wildcards).output[0])
-    )
+    checkpoint = getattr(checkpoints, f"{kind}_gate")
+    path = Path(checkpoint.get(**wildcards).output[0])
+    if not path.is_file():  # in the midst of a run Snakemake takes a checkpoint for done whose file was lost
+        raise IncompleteCheckpointException(checkpoint.rule, checkpoint_target(str(path)))
+    return read_json(path)
 
 
 def planned(method, step):
