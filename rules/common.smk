@@ -52,10 +52,12 @@ def ask_gate(name):
     """What a gate says; raises until its checkpoint has run."""
     kind, _, of = name.partition("/")
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
-    checkpoint = getattr(checkpoints, f"{kind}_gate")
-    path = Path(checkpoint.get(**wildcards).output[0])
-    if not path.is_file():  # in the midst of a run Snakemake takes a checkpoint for done whose file was lost
-        raise IncompleteCheckpointException(checkpoint.rule, checkpoint_target(str(path)))
+    asked = getattr(checkpoints, f"{kind}_gate")
+    path = Path(asked.get(**wildcards).output[0])
+    if (
+        not path.is_file()
+    ):  # in the midst of a run Snakemake takes a checkpoint for done whose file was lost
+        raise IncompleteCheckpointException(asked.rule, checkpoint_target(str(path)))
     return read_json(path)
 
 
