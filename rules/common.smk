@@ -54,9 +54,8 @@ def ask_gate(name):
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
     asked = getattr(checkpoints, f"{kind}_gate")
     path = Path(asked.get(**wildcards).output[0])
-    if (
-        not path.is_file()
-    ):  # in the midst of a run Snakemake takes a checkpoint for done whose file was lost
+    # In the midst of a run Snakemake takes a checkpoint for done whose file was lost.
+    if not path.is_file():
         raise IncompleteCheckpointException(asked.rule, checkpoint_target(str(path)))
     return read_json(path)
 
