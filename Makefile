@@ -21,7 +21,7 @@ build/tiny/.made: workflow/scripts/make_tiny_models.py workflow/scripts/mindgaug
 	@touch $@
 
 demo: setup build/tiny/.made  ## raw files to report on the synthetic sample, with two tiny models
-	@$(SNAKEMAKE) --profile profiles/demo all
+	@MINDGAUGE_PROGRESS=/proc/$$$$/fd/2 $(SNAKEMAKE) --profile profiles/demo all
 	@cat results/report/results.txt
 	@echo "report: $$(realpath -s results/report/index.html)"
 

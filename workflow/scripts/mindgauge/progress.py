@@ -1,11 +1,27 @@
 """Progress of long work: on a terminal a line that renews itself, in a log a line every few seconds."""
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import Generic, TextIO, TypeVar
 
 T = TypeVar("T")
+
+
+# Where a line of progress also goes, if the environment names one: the terminal of `make demo`, beside each job's own log.
+TERMINAL = "MINDGAUGE_PROGRESS"
+job = ""
+
+
+def tell(text: str) -> None:
+    """One line of progress: into the log, and with the job's name to the terminal that the environment names."""
+    print(text, file=sys.stderr, flush=True)
+    if name := os.environ.get(TERMINAL):
+        # A terminal that is gone must not stop the work.
+        with contextlib.suppress(OSError), open(name, "a", encoding="utf-8") as terminal:
+            terminal.write(f"  {job}: {text}\n")
 
 
 def span(seconds: float) -> str:
@@ -55,6 +71,8 @@ class Progress(Generic[T]):
         """Writes one line; on a terminal it replaces the one before."""
         if self.stream.isatty():
             self.stream.write(f"\r\x1b[K{text}" + ("\n" if final else ""))
+            self.stream.flush()
+        elif self.stream is sys.stderr:
+            tell(text)
         else:
             self.stream.write(text + "\n")
-        self.stream.flush()

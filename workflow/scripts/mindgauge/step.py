@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mindgauge import progress
 from mindgauge.code import code_hash
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_text
@@ -112,7 +113,8 @@ def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
             store.aside(where),
             store.work(where),
         )
-        print(f"{name} {' '.join(step.names)} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
+        progress.job = " ".join([name, *step.names])
+        print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
         try:
             work(step)
             store.put(where, step.out, found["recipe"], step.facts)

@@ -16,7 +16,7 @@ from typing import Any
 from mindgauge.chat import Chat, Example
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl, write_json
-from mindgauge.progress import span
+from mindgauge.progress import span, tell
 
 
 def examples(chat: Chat, rows: list[dict[str, Any]], context: int) -> list[Example]:
@@ -66,11 +66,7 @@ def _progress() -> Any:
             self.last = now
             rate = (state.global_step - self.first) / max(now - self.start, 1e-9)
             left = span((state.max_steps - state.global_step) / rate) if rate else "?"
-            print(
-                f"step {state.global_step}/{state.max_steps}, {rate:.2f}/s, {left} left{self.loss}",
-                file=sys.stderr,
-                flush=True,
-            )
+            tell(f"step {state.global_step}/{state.max_steps}, {rate:.2f}/s, {left} left{self.loss}")
 
     return Report()
 
@@ -222,7 +218,7 @@ def train(
     start = time.monotonic()
     resume = _last_checkpoint(checkpoints)
     if resume:
-        print(f"resuming from {Path(resume).name}", file=sys.stderr, flush=True)
+        tell(f"resuming from {Path(resume).name}")
     result = trainer.train(resume_from_checkpoint=resume)
     state = trainer.state
     if state.global_step < state.max_steps:  # train() returns normally after such a checkpoint
