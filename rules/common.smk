@@ -96,6 +96,8 @@ with exit_on_user_error():
     plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
     if plan.main:
         plan.store.open()
-        epoch.keep(
-            [*map(Path, plan.targets(*STEPS)), *Path("results/.gates").rglob("*.json")]
-        )
+        made = [
+            *map(Path, plan.targets(*STEPS)),
+            *Path("results/.gates").rglob("*.json"),
+        ]
+        epoch.keep(made, map(Path, plan.wanted_gates()))

@@ -185,12 +185,22 @@ def test_a_missing_or_empty_source_is_explained(tmp_path, monkeypatch, there):
 
 def test_a_touched_epoch_gets_its_date_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    epoch.keep([])
+    epoch.keep([], [])
     Path(".snakemake/metadata").mkdir(parents=True)
     date = epoch.EPOCH.stat().st_mtime_ns
     os.utime(epoch.EPOCH)
-    epoch.keep([])
+    epoch.keep([], [])
     assert epoch.EPOCH.stat().st_mtime_ns == date
     write_json(Path("results/.gates/x.json"), {})  # made, but Snakemake does not remember it
-    epoch.keep([Path("results/.gates/x.json")])
+    epoch.keep([Path("results/.gates/x.json")], [])
     assert epoch.EPOCH.stat().st_mtime_ns > date
+
+
+def test_a_newly_missing_gate_renews_the_epoch_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(".snakemake/metadata").mkdir(parents=True)
+    dates = []
+    for gates in ([], [Path("a.json")], [Path("a.json")], [Path("a.json"), Path("b.json")]):
+        epoch.keep([], gates)
+        dates.append(epoch.EPOCH.stat().st_mtime_ns)
+    assert dates[0] < dates[1] == dates[2] < dates[3]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from conftest import ROOT
 
@@ -64,9 +65,9 @@ class Clone:
         self.status = done.returncode
         return done.stdout
 
-    def ran(self, *arguments: str, **options: str) -> list[str]:
+    def ran(self, *arguments: str, **options: Any) -> list[str]:
         """The rules whose jobs a run finished, the target's own left out."""
-        said = self.snakemake(*(arguments or ("all",)), **options)  # type: ignore[arg-type]
+        said = self.snakemake(*(arguments or ("all",)), **options)
         return sorted(set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", said)) - {"all"})
 
     def would_run(self, *arguments: str, profile: str = "demo", overlays: tuple[str, ...] = ()) -> dict[str, int]:

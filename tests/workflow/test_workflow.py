@@ -143,6 +143,21 @@ def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny):
     assert content[0] == content[1]
 
 
+def test_another_labeller_is_seen_and_put_back_costs_nothing(first):
+    """A gate that was never asked before is no reason for Snakemake to look again; the epoch is."""
+    rows = (first.root / "results/labels/dataset.jsonl").read_text().splitlines()
+    labels = {"depression_level": 0, "anxiety_level": 0, "risk_flag": "none", "student_distress_score": 0}
+    (first.root / "labels.jsonl").write_text(
+        "\n".join(json.dumps({"id": json.loads(row)["id"], **labels}) for row in rows)
+    )
+    (first.root / "label.yaml").write_text("label: {backend: file, file: labels.jsonl}")
+    assert {"make_label", "make_merge_labels"} <= set(first.ran("labels", overlays=("label.yaml",)))
+    assert '"labeller": "file"' in (first.root / "results/labels/dataset.jsonl").read_text()
+    assert not {"make_label", *COSTLY} & set(first.ran("all"))
+    assert '"labeller": "keywords"' in (first.root / "results/labels/dataset.jsonl").read_text()
+    assert first.ran("all") == []
+
+
 def test_verify_names_damage_and_the_next_run_mends_it(first):
     assert "0 wrong" in first.snakemake("verify")
     target = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()

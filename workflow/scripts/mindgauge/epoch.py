@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from mindgauge.files import write_text
+from mindgauge.files import read_json, write_json
 
 EPOCH = Path("results/.epoch")
 METADATA = Path(".snakemake/metadata")
@@ -27,18 +27,20 @@ def _recorded(path: Path) -> bool:
     return METADATA.joinpath(*parts).is_dir()
 
 
-def keep(made: Iterable[Path]) -> None:
-    """Renews the epoch if Snakemake has forgotten how any of the gates and views `made` that exist was made; otherwise
-    puts back its date."""
+def keep(made: Iterable[Path], gates: Iterable[Path]) -> None:
+    """Renews the epoch, or puts back its date.
+
+    It is renewed if Snakemake has forgotten how one of `made`, the gates and views, was made; and if one of the `gates` the
+    configuration asks for is missing that was not missing before: where a job waits for a checkpoint, Snakemake takes its
+    existing outputs for up to date, so a new gate (another labeller, a new model) would go unseen.
+    """
+    missing = sorted(str(path) for path in gates if not path.is_file())
     if EPOCH.is_file() and METADATA.is_dir() and all(_recorded(path) for path in made if os.path.lexists(path)):
-        try:
-            date = int(EPOCH.read_text())
-        except ValueError:
-            date = 0
-        if date:
-            if EPOCH.stat().st_mtime_ns != date:
-                os.utime(EPOCH, ns=(date, date))
+        held = read_json(EPOCH)
+        if isinstance(held, dict) and set(missing) <= set(held["missing"]):
+            if EPOCH.stat().st_mtime_ns != held["date"]:
+                os.utime(EPOCH, ns=(held["date"], held["date"]))
             return
     now = time.time_ns()
-    write_text(EPOCH, f"{now}\n")
+    write_json(EPOCH, {"date": now, "missing": missing})
     os.utime(EPOCH, ns=(now, now))

@@ -72,6 +72,14 @@ class Plan:
         """The files of the gates that were asked for the key of an entry."""
         return sorted(gate_file(gate) for gate in self._recorded(step, *names)[1])
 
+    def wanted_gates(self) -> list[str]:
+        """The files of all gates that the configuration's sources, labeller and models ask for."""
+        config = self.settings.config
+        raws = [*config.sources, *(["labeller"] if config.label.backend != "keywords" else [])]
+        raws += [f"base-{model}" for model in config.models if self.settings.model(model).path is not None]
+        names = [f"raw/{name}" for name in raws] + [f"base/{model}" for model in config.models]
+        return [gate_file(name) for name in [*names, "minimised", "labels", "sft"]]
+
     def raw_token(self, name: str) -> str:
         """The file that stands for the content of a source, or of a local base model (`base-<model>`), in the DAG."""
         if name.startswith("base-"):
