@@ -12,7 +12,7 @@ from typing import Any
 from mindgauge import raw, readers
 from mindgauge.config import Settings, read_yaml
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_text
+from mindgauge.files import write_text
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
 
@@ -399,11 +399,3 @@ ADAPTER = (
     "training_eval_loss.png",
     "run.json",
 )
-
-
-def read_gate(name: str) -> dict[str, Any]:
-    """What a gate's file says, for programs that stand outside Snakemake. Raises UserError if it has not been made."""
-    path = Path(gate_file(name))
-    if not path.is_file():
-        raise UserError(f"the gate {name} has not been made yet", where=str(path), instead="run the workflow first")
-    return read_json(path)
