@@ -11,7 +11,6 @@ from typing import Any
 
 from mindgauge import raw, readers
 from mindgauge.config import Settings, read_yaml
-from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
