@@ -18,7 +18,7 @@ from mindgauge.labels import Scheme
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 Quant = Literal["Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS"]
-Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "jsonl", "csv"]
+Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "alpaca", "messages", "table"]
 FAMILIES = ("deepseek-r1", "qwen3", "llama3", "gemma3", "mistral")
 
 
@@ -43,7 +43,7 @@ class Source(Section):
         False, description="Whether its text may be passed on. It never leaves the machine where this is false."
     )
     notice: str = Field("", description="Text that its licence wants to be passed on with what is made of it.")
-    columns: dict[str, str] = Field({}, description="For `jsonl` and `csv`: which column holds what.")
+    columns: dict[str, str] = Field({}, description="For `table`: which column holds what.")
 
 
 class Data(Section):

@@ -11,6 +11,10 @@ from typing import Any
 from mindgauge.errors import UserError
 
 
+# A directory named like a file of a corpus is told: it stands where a file should be.
+RAW_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the name `path` when the block ends well, and is removed otherwise."""
@@ -73,6 +77,45 @@ def sha256_file(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def walk(root: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below `root` in a fixed order, hidden ones left out, and what cannot be one, each with what is wrong (empty
+    for a file). Links are followed, a loop once round. A directory whose name has a file's suffix is walked too."""
+    above: set[tuple[int, int]] = set()
+
+    def below(directory: Path) -> Iterator[tuple[Path, str]]:
+        try:
+            status = directory.stat()
+            with os.scandir(directory) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            yield directory, f"cannot be listed ({error.strerror})"
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            yield directory, "a link back to a directory above it"
+            return
+        above.add(here)
+        for entry in entries:
+            path = directory / entry.name
+            if entry.name.startswith("."):
+                continue
+            try:
+                kind = "directory" if entry.is_dir() else "file" if entry.is_file() else "other"
+            except OSError:  # a link to itself
+                kind = "other"
+            if kind == "file":
+                yield path, ""
+            elif kind == "other":
+                yield path, "a link that leads nowhere, or no file at all"
+            else:
+                if path.suffix in RAW_SUFFIXES:
+                    yield path, "a directory where a file should be"
+                yield from below(path)
+        above.discard(here)
+
+    yield from below(root)
 
 
 def files_below(directory: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mindgauge.errors import UserError
-from mindgauge.files import files_below, read_json, sha256_file, write_json
+from mindgauge.files import read_json, sha256_file, walk, write_json
 from mindgauge.progress import Progress
 from mindgauge.store import KEY_DIGITS, digest, fingerprint
 
@@ -22,12 +22,7 @@ def listing(path: Path) -> dict[str, list[int]]:
     """The files of a raw source (one file or a tree; hidden ones left out), with their fingerprints."""
     if path.is_file():
         return {path.name: fingerprint(path)}
-    found = {file.relative_to(path).as_posix(): file for file in files_below(path)}
-    return {
-        name: fingerprint(file)
-        for name, file in found.items()
-        if not any(part.startswith(".") for part in Path(name).parts)
-    }
+    return {file.relative_to(path).as_posix(): fingerprint(file) for file, wrong in walk(path) if not wrong}
 
 
 def _memory(name: str) -> dict[str, Any]:
@@ -42,7 +37,12 @@ def _hashed(path: Path, now: dict[str, list[int]], known: dict[str, Any], quiet:
     for name in names:
         old = known.get(name)
         file = path if path.is_file() else path / name
-        result[name] = old if old and old[0] == now[name] else [now[name], sha256_file(file)]
+        try:
+            result[name] = old if old and old[0] == now[name] else [now[name], sha256_file(file)]
+        except OSError as error:
+            raise UserError(
+                f"a raw file cannot be read ({error.strerror})", where=str(file), instead=f"chmod u+r {file}, or take it out"
+            ) from None
     return result
 
 

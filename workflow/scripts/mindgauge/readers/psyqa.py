@@ -1,50 +1,51 @@
 """PsyQA: a JSON array of questions {questionID, question, description, keywords, answers: [{answer_text, …}]}."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
-from mindgauge.files import files_below
-from mindgauge.readers.text import json_items
-from mindgauge.records import Broken, Record, Turn
+from typing_extensions import NotRequired, TypedDict
+
+from mindgauge.readers.text import Seen
+from mindgauge.records import Record, Turn
 
 FORMAT = "one or more .json, each an array of objects with question, description, keywords and answers"
+SUFFIXES = (".json", ".jsonl")
 
 
-def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
-    """One record a question: the client's question and description, then every answer that has a text."""
-    for file in files_below(path) if path.is_dir() else [path]:
-        if file.suffix != ".json":
-            continue
-        try:
-            for number, (line, item) in enumerate(json_items(file)):
-                if (
-                    not isinstance(item, dict)
-                    or not isinstance(item.get("question"), str)
-                    or not isinstance(item.get("answers"), list)
-                ):
-                    yield Broken(file.name, line, "not an object with question and answers")
-                    continue
-                asked = "\n".join(
-                    part.strip() for part in (item["question"], item.get("description")) if part and part.strip()
-                )
-                given = [answer.get("answer_text") for answer in item["answers"] if isinstance(answer, dict)]
-                turns = [
-                    Turn("client", asked),
-                    *(Turn("counsellor", text.strip()) for text in given if isinstance(text, str) and text.strip()),
-                ]
-                words = item.get("keywords") or ""
-                keywords = (
-                    words
-                    if isinstance(words, list)
-                    else [word for word in str(words).replace("，", ",").split(",") if word]
-                )
-                yield Record(
-                    "",
-                    str(item.get("questionID", number)),
-                    "qa",
-                    turns,
-                    keywords=keywords,
-                    question=item["question"].strip(),
-                )
-        except (ValueError, UnicodeDecodeError) as error:
-            yield Broken(file.name, error.args[0] if type(error) is ValueError else 1, "not JSON from here on")
+class Answer(TypedDict):
+    """An answer; the strategy labels of the set are of no use here."""
+
+    answer_text: NotRequired[str | None]
+
+
+class Question(TypedDict):
+    """A question with its answers."""
+
+    questionID: NotRequired[int | str | None]
+    question: str
+    description: NotRequired[str | None]
+    keywords: NotRequired[str | list[str] | None]
+    answers: list[Answer]
+
+
+SHAPE = Question
+
+
+def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
+    """The client's question and description, then every answer that has a text."""
+    asked = "\n".join(part.strip() for part in (item["question"], item.get("description")) if part and part.strip())
+    if not asked:
+        return "a question without words"
+    given = [text for answer in item["answers"] if (text := (answer.get("answer_text") or "").strip())]
+    seen.roles["answer"] += len(given)
+    seen.roles["answer without text"] += len(item["answers"]) - len(given)
+    words = item.get("keywords") or ""
+    keywords = words if isinstance(words, list) else [word for word in words.replace("，", ",").split(",") if word]
+    name = item.get("questionID")
+    return Record(
+        "",
+        key if name is None else str(name),
+        "qa",
+        [Turn("client", asked), *(Turn("counsellor", text) for text in given)],
+        keywords=keywords,
+        question=item["question"].strip() or None,
+    )

@@ -4,14 +4,15 @@ Its eleven classes map on `risk_flag` as below (FIELD_NOTES 6). Two need a decis
 answer would be arguable: exploration of the subject without intent, and aggression by others.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
-from mindgauge.files import files_below
-from mindgauge.readers.text import json_items
-from mindgauge.records import Broken, Record, Turn
+from typing_extensions import NotRequired, TypedDict
+
+from mindgauge.readers.text import Seen
+from mindgauge.records import Record, Turn
 
 FORMAT = "one or more .json, each an array of objects with text and labels (a list of classes)"
+SUFFIXES = (".json", ".jsonl")
 RISK = {
     "主动自杀意图": "suicidal",
     "被动自杀意图": "suicidal",
@@ -25,31 +26,30 @@ RISK = {
 }
 
 
-def read(path: Path, columns: dict[str, str]) -> Iterator[Record | Broken]:
-    """One record a text whose class maps on `risk_flag`; the others are quarantined with that reason."""
-    for file in files_below(path) if path.is_dir() else [path]:
-        if file.suffix != ".json":
-            continue
-        try:
-            for line, item in json_items(file):
-                if (
-                    not isinstance(item, dict)
-                    or not isinstance(item.get("text"), str)
-                    or not isinstance(item.get("labels"), list)
-                ):
-                    yield Broken(file.name, line, "not an object with text and labels")
-                    continue
-                flags = {RISK[name] for name in item["labels"] if name in RISK}
-                flag = next((name for name in ("suicidal", "self_harm", "violence", "none") if name in flags), None)
-                if flag is None:
-                    yield Broken(file.name, line, "its class has no risk_flag (exploration, or aggression by others)")
-                else:
-                    yield Record(
-                        "",
-                        str(item.get("idx", line)),
-                        "qa",
-                        [Turn("client", item["text"].strip())],
-                        labels={"risk_flag": flag},
-                    )
-        except (ValueError, UnicodeDecodeError) as error:
-            yield Broken(file.name, error.args[0] if type(error) is ValueError else 1, "not JSON from here on")
+class Post(TypedDict):
+    """A text with its classes."""
+
+    idx: NotRequired[int | str | None]
+    text: str
+    labels: list[str]
+
+
+SHAPE = Post
+
+
+def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
+    """A text whose class maps on `risk_flag`."""
+    flags = {RISK[name] for name in item["labels"] if name in RISK}
+    flag = next((name for name in ("suicidal", "self_harm", "violence", "none") if name in flags), None)
+    if flag is None:
+        return "its class has no risk_flag (exploration, or aggression by others)"
+    if not item["text"].strip():
+        return "a text without words"
+    name = item.get("idx")
+    return Record(
+        "",
+        key if name is None else str(name),
+        "qa",
+        [Turn("client", item["text"].strip())],
+        labels={"risk_flag": flag},
+    )
