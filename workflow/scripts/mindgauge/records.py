@@ -92,14 +92,19 @@ def read_records(path: Path) -> Iterator[Record]:
             yield from_line(line, f"{path}:{number}")
 
 
-def write_records(path: Path, records: Iterable[Record]) -> int:
-    """Writes one record a line, aside and then renamed, and returns how many."""
+def write_lines(path: Path, lines: Iterable[bytes]) -> int:
+    """Writes lines that `to_line` made, aside and then renamed, and returns how many."""
     count = 0
     with atomic_path(path) as aside, aside.open("wb") as out:
-        for record in records:
-            out.write(to_line(record))
+        for line in lines:
+            out.write(line)
             count += 1
     return count
+
+
+def write_records(path: Path, records: Iterable[Record]) -> int:
+    """Writes one record a line, aside and then renamed, and returns how many."""
+    return write_lines(path, map(to_line, records))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,36 +3,44 @@
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mindgauge.files import read_jsonl, write_json, write_jsonl
+from mindgauge import planted
+from mindgauge.accounts import Account, totals
+from mindgauge.files import write_json
 from mindgauge.identities import replace
+from mindgauge.parallel import over_batches
 from mindgauge.progress import Progress
 from mindgauge.readers.roles import PREFIX
-from mindgauge.records import Record, Turn
+from mindgauge.records import Record, Turn, from_line, to_line, write_lines
 
 ID_DIGITS = 16
-# A stage direction at the beginning or the end of a turn: （沉默）, (叹气).
-DIRECTION = re.compile(r"^\s*[（(][^）)\n]{1,20}[）)]\s*|\s*[（(][^）)\n]{1,20}[）)]\s*$")
+# What happens in the room, in brackets: at the beginning of a turn anything short, elsewhere what these words give away.
+DIRECTION = re.compile(
+    r"^\s*[（(【][^）)】\n]{1,20}[）)】]\s*"
+    r"|[（(【][^）)】\n]{0,12}(?:沉默|思考|片刻|停顿|一段时间|过程|结束|省略|分钟后|第二天|[天周月]后|哭|笑|叹|低头|点头|摇头|流泪|哽咽|深呼吸|催眠|画完)[^）)】\n]{0,12}[）)】]\s*",
+    re.MULTILINE,
+)
 FILLER = re.compile(r"^(?:嗯+|好的?|是的?|哦+|谢谢|对|你好|您好)*[。！？!?.，,…\s]*$")
-# What the site's helpers write of themselves and the asker (PsyQA).
-BOILERPLATE = re.compile(r"^(?:题主|楼主)?(?:你好|您好)[，,。！!]?|(?:我是|来自)?壹心理[^，。！\n]{0,12}[，。！]?")
+# What the site's helpers write of the asker, of themselves and of the site (PsyQA).
+GREETING = re.compile(r"^(?:亲爱的)?(?:题主|楼主|提问者)?(?:你好|您好)(?:呀|啊)?[，,。！!~\s]*|^亲爱的(?:题主|楼主)[，,：:\s]*")
+SITE = re.compile(r"[^。！？!?\n]*(?:壹心理|一心理|关注我|私信我|我的主页|点个?赞|答主|世界和我爱着?你)[^。！？!?\n]*[。！？!?~]*")
+ASKER = re.compile(r"题主|楼主")
 
 
 def clean(text: str) -> str:
-    """A turn's text without role prefixes, stage directions at its ends, and surplus white space."""
+    """A turn's text without role prefixes, stage directions and surplus white space."""
     lines = []
-    for line in text.replace("\r\n", "\n").replace("\0", "").split("\n"):
+    for line in DIRECTION.sub("", text).split("\n"):
         while match := PREFIX.match(line):
             line = line[match.end() :]
-        lines.append(re.sub(r"[ \t\u3000]+", " ", line).strip())
-    joined = "\n".join(line for line in lines if line)
-    while (shorter := DIRECTION.sub("", joined).strip()) != joined:
-        joined = shorter
-    return joined
+        lines.append(re.sub(r"[ \t\u3000\xa0]+", " ", line).strip())
+    cleaned = "\n".join(line for line in lines if line)
+    # Taking away one thing can lay bare another: a prefix behind a direction, and so on.
+    return cleaned if cleaned == text else clean(cleaned)
 
 
 def joined(turns: list[Turn]) -> list[Turn]:
@@ -52,50 +60,94 @@ def identifier(record: Record) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:ID_DIGITS]
 
 
-def unify_record(record: Record) -> tuple[Record | None, str, dict[str, int]]:
-    """The record in the common form, or None and the reason why it is dropped; and the identities replaced, by kind."""
+@dataclass(slots=True)
+class Unified:
+    """What became of one record: its line and id, or why it was dropped; and what is counted of it."""
+
+    source: str
+    line: bytes = b""
+    id: str = ""
+    reason: str = ""
+    turns: int = 0
+    chars: int = 0
+    identities: dict[str, int] | None = None
+    words: int = 0
+    ordinary: int = 0
+
+
+def unify_record(record: Record) -> Unified:
+    """The record in the common form, or the reason why it is dropped."""
     turns = [Turn(turn.role, clean(turn.text)) for turn in record.turns]
     if record.kind == "qa":
-        turns = [
-            Turn(turn.role, BOILERPLATE.sub("", turn.text).strip()) if turn.role == "counsellor" else turn
-            for turn in turns
-        ]
+        for turn in turns:
+            if turn.role == "counsellor":
+                turn.text = clean(ASKER.sub("你", SITE.sub("", GREETING.sub("", turn.text))))
     fillers = [turn.role == "counsellor" and FILLER.match(turn.text) for turn in turns]
     turns = [turn for turn, filler in zip(turns, fillers, strict=True) if turn.text and not filler]
     if record.kind == "dialogue":
         turns = joined(turns)
     if not any(turn.role == "client" for turn in turns):
-        return None, "the client says nothing", {}
-    texts, counts = replace([turn.text for turn in turns])
+        return Unified(record.source, reason="the client says nothing")
+    question = clean(record.question) if record.question else ""
+    # The question groups records for the split, and keywords travel too; they must carry no identity either.
+    found = replace([*(turn.text for turn in turns), question, *record.keywords])
+    texts, rest = found.texts[: len(turns)], found.texts[len(turns) :]
     record.turns = [Turn(turn.role, text) for turn, text in zip(turns, texts, strict=True)]
-    # The question is what groups records for the split; it must carry no identity either.
-    record.question = replace([clean(record.question)])[0][0] if record.question else None
+    record.question, record.keywords = rest[0] or None, rest[1:]
     record.id = identifier(record)
-    return record, "", counts
+    return Unified(
+        record.source,
+        to_line(record),
+        record.id,
+        turns=len(turns),
+        chars=sum(len(text) for text in texts),
+        identities=found.counts,
+        words=found.words,
+        ordinary=found.ordinary,
+    )
 
 
-def unify(entries: list[Path], out: Path) -> None:
-    """Writes unified.jsonl and stats.json ({sources: {name: {read, kept, dropped: {reason: n}}}, identities})."""
-    seen: set[str] = set()
-    sources: dict[str, Any] = {}
-    identities: Counter[str] = Counter()
+def unify_lines(lines: list[bytes]) -> list[Unified]:
+    """The records of lines of JSONL, unified."""
+    return [unify_record(from_line(line, "records.jsonl")) for line in lines]
 
-    def rows() -> Iterator[dict[str, Any]]:
+
+def unify(entries: list[Path], out: Path, threads: int = 1) -> None:
+    """Writes unified.jsonl and stats.json: per source read = kept + dropped by reason, lengths and turns; the identities
+    replaced, and the recall of the replacement on the planted test set."""
+    seen: set[int] = set()
+    accounts: dict[str, Account] = {}
+    identities: dict[str, int] = {}
+    words = ordinary = 0
+
+    def lines() -> Iterator[bytes]:
         for entry in entries:
-            for row in Progress(read_jsonl(entry / "records.jsonl"), what="records"):
-                record, reason, counts = unify_record(Record.from_dict(row))
-                stats = sources.setdefault(row["source"], {"read": 0, "kept": 0, "dropped": {}})
-                stats["read"] += 1
-                if record is not None and record.id in seen:
-                    record, reason = None, "the same words stand in another record"
-                if record is None:
-                    stats["dropped"][reason] = stats["dropped"].get(reason, 0) + 1
-                    continue
-                seen.add(str(record.id))
-                stats["kept"] += 1
-                identities.update(counts)
-                yield record.to_dict()
+            with (entry / "records.jsonl").open("rb") as held:
+                yield from held
 
-    kept = write_jsonl(out / "unified.jsonl", rows())
-    read = sum(stats["read"] for stats in sources.values())
-    write_json(out / "stats.json", {"read": read, "kept": kept, "sources": sources, "identities": dict(identities)})
+    def kept() -> Iterator[bytes]:
+        nonlocal words, ordinary
+        for found in Progress(over_batches(unify_lines, lines(), threads), what="records"):
+            account = accounts.setdefault(found.source, Account())
+            if found.line and int(found.id, 16) in seen:
+                found.line, found.reason = b"", "the same words stand in another record"
+            if not found.line:
+                account.drop(found.reason)
+                continue
+            seen.add(int(found.id, 16))
+            account.keep(found.turns, found.chars)
+            words, ordinary = words + found.words, ordinary + found.ordinary
+            for kind, count in (found.identities or {}).items():
+                identities[kind] = identities.get(kind, 0) + count
+            yield found.line
+
+    write_lines(out / "unified.jsonl", kept())
+    stats: dict[str, Any] = {
+        **totals(accounts),
+        "identities": identities,
+        "words": words,
+        "ordinary_words_replaced": ordinary,
+        "over_replacement": round(ordinary / words, 6) if words else 0.0,
+        "identity_test": planted.measure(lambda text: replace([text]).texts[0]),
+    }
+    write_json(out / "stats.json", stats)
