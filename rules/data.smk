@@ -36,12 +36,12 @@ rule make_unify:
         "results/.entries/unify/{key}",
     log:
         "results/logs/unify/{key}.log",
-    threads: 1
+    threads: 4
     resources:
         mem_mb=2000,
         runtime=60,
     shell:
-        "python workflow/scripts/unify.py --entry {output} > {log} 2>&1"
+        "python workflow/scripts/unify.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
 rule make_minimise:
@@ -51,12 +51,12 @@ rule make_minimise:
         "results/.entries/minimise/{key}",
     log:
         "results/logs/minimise/{key}.log",
-    threads: 1
+    threads: 4
     resources:
         mem_mb=2000,
         runtime=60,
     shell:
-        "python workflow/scripts/minimise.py --entry {output} > {log} 2>&1"
+        "python workflow/scripts/minimise.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
 checkpoint minimised_gate:
@@ -132,6 +132,7 @@ rule view_minimised:
     output:
         "results/data/unified_min.jsonl",
         "results/data/gold.jsonl",
+        "results/data/student_audit.csv",
         report(
             "results/data/stats_min.json",
             caption="../report/stats.rst",

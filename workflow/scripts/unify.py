@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    unifying.unify(step.lists["ingest"], step.out)
+    unifying.unify(step.lists["ingest"], step.out, step.threads)
 
 
 if __name__ == "__main__":

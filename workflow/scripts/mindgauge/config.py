@@ -49,10 +49,14 @@ class Source(Section):
 class Data(Section):
     """Minimising and splitting."""
 
+    student_threshold: float = Field(
+        2.5,
+        description="Evidence, as scored in mindgauge/students.py, from which a record counts as a student's; results/data/student_audit.csv shows it on samples.",
+    )
     min_counsellor_chars: int = Field(80, ge=0, description="Records whose counsellor says less are dropped.")
     length_rule: Literal["total", "longest", "each"] = Field(
         "total",
-        description="What `min_counsellor_chars` is measured on: all the counsellor's words, the longest turn, or each turn.",
+        description="What `min_counsellor_chars` is measured on in a dialogue: all the counsellor's words, the longest turn, or each turn. Of a question the longest answer is measured.",
     )
     max_turns: int = Field(12, ge=1, description="A dialogue is cropped to its most recent turns.")
     max_chars: int = Field(

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 import rjieba
 
@@ -68,7 +69,7 @@ SCHOOL = re.compile(r"(?P<kind>大学|学院|中学|小学|高中|初中|附中|
 SCHOOL_PARTS = re.compile(r"第?[一二三四五六七八九十\d]+|师范|理工|科技|实验|外国语|外语|财经|医科|工业|农业|林业|交通|民族|职业|技术|职业技术|电子|邮电|政法|体育|艺术|音乐|美术|中医药|附属|市|县|省|区|镇|国际|双语|育才|希望")
 GENERIC = frozenset("美国 英国 法国 德国 日本 韩国 外国 国外 本科 三本 二本 一本 重点 普通 初 高 海洋 老年 商 这所 那所 名牌 好 理想 中国".split())
 PLACE = re.compile(rf"(?:{'|'.join(sorted(CITIES, key=len, reverse=True))})[市省]?")
-ABBREVIATED = frozenset("北大 清华 复旦 浙大 武大 同济 厦大 川大 哈工大 北师大 华师大 华科 西电 上交 中传 央美 北影 衡中 人大附中 湖南师大".split())
+ABBREVIATED = re.compile("人大附中|湖南师大|哈工大|北师大|华师大|北大|清华|复旦|浙大|武大|同济|厦大|川大|华科|西电|上交|中传|央美|北影|衡中")
 FULLWIDTH = {**{0xFF01 + offset: 0x21 + offset for offset in range(94)}, 0x3000: 0x20}
 FULLWIDTH = {code: plain for code, plain in FULLWIDTH.items() if chr(plain).isalnum() or chr(plain) in "+-@._: /"}
 # What a person does who was named by two characters alone.
@@ -95,11 +96,7 @@ class Words:
 
     def __init__(self, text: str) -> None:
         self.words: list[tuple[str, str]] = rjieba.tag(text)
-        self.starts: list[int] = []
-        at = 0
-        for word, _ in self.words:
-            self.starts.append(at)
-            at += len(word)
+        self.starts = [0, *accumulate([len(word) for word, _ in self.words])][: len(self.words)]
 
     def at(self, position: int) -> tuple[int, str, str]:
         """Start, word and tag of what covers a position."""
@@ -232,9 +229,9 @@ def _names(text: str, words: Words) -> Iterator[Found]:
     yield from _announced(text, words)
     yield from _titled(text, words)
     yield from _nicked(text, words)
-    for at, (word, tag) in zip(words.starts, words.words, strict=True):
-        surname = word[0] in SURNAMES and all(char in NAMELIKE for char in word[1:])
-        if tag.startswith("nr") and len(word) == 3 and surname and not _listed(word):
+    for number in [number for number, (word, tag) in enumerate(words.words) if tag[:2] == "nr" and len(word) == 3]:
+        at, word = words.starts[number], words.words[number][0]
+        if word[0] in SURNAMES and all(char in NAMELIKE for char in word[1:]) and not _listed(word):
             yield Found(at, at + len(word), "姓名")
 
 
@@ -268,9 +265,9 @@ def _schools(text: str, words: Words) -> Iterator[Found]:
             begin = before
         if named or (numbered and text[begin:end] != match["kind"]):
             yield Found(begin, end, "学校")
-    for at, word in zip(words.starts, (word for word, _ in words.words), strict=True):
-        if word in ABBREVIATED:
-            yield Found(at, at + len(word), "学校")
+    for match in ABBREVIATED.finditer(text):
+        if words.at(match.start())[:2] == (match.start(), match[0]):
+            yield Found(*match.span(), "学校")
 
 
 def _places(text: str, words: Words) -> Iterator[Found]:

@@ -140,16 +140,19 @@ class Plan:
 
     def _ingest(self, source: str) -> Any:
         config = self.settings.config.sources[source]
-        params = {"source": source, **config.model_dump(include={"reader", "role", "columns"}), "labels": self.labels}
+        params = {"source": source, **config.model_dump(include={"reader", "role", "columns", "licence"}), "labels": self.labels}
         return "data", params, {"raw": self._raw(source, config.path)}, {}
 
     def _unify(self) -> Any:
         return "data", {}, {}, {"ingest": [self._key("ingest", source) for source in self.settings.config.sources]}
 
     def _minimise(self) -> Any:
-        params = self.settings.config.data.model_dump(
-            include={"min_counsellor_chars", "length_rule", "max_turns", "max_chars"}
-        )
+        data = self.settings.config.data
+        params = {
+            "threshold": data.student_threshold,
+            "min_chars": data.min_counsellor_chars,
+            **data.model_dump(include={"length_rule", "max_turns", "max_chars"}),
+        }
         return "data", params, {"unify": self._key("unify")}, {}
 
     def _split(self) -> Any:
@@ -354,7 +357,7 @@ class Plan:
         for source in settings.config.sources:
             add(f"data/ingest/{source}", "ingest", (source,), "stats.json", "quarantine.jsonl")
         add("data", "unify", (), "unified.jsonl", "stats.json")
-        add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json")
+        add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json", "student_audit.csv")
         add("data", "split", (), "groups.jsonl")
         add("labels", "merge_labels", (), "dataset.jsonl", "stats.json")
         add(

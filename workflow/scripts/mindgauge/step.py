@@ -25,7 +25,7 @@ from mindgauge.store import KEY_DIGITS, Store, digest
 @dataclass
 class Step:
     """What a step works with. It writes all its results into `out`; `work` is scratch that outlives a killed job;
-    `facts` go into the manifest, where gates read them."""
+    `facts` go into the manifest, where gates read them; `threads` decide how fast it is, never what comes out."""
 
     names: tuple[str, ...]
     params: dict[str, Any]
@@ -34,6 +34,7 @@ class Step:
     out: Path
     work: Path
     facts: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
 
 
 def _where(stamp: Path) -> str:
@@ -81,7 +82,7 @@ def _checked_inputs(store: Store, found: dict[str, Any]) -> tuple[dict[str, Path
     )
 
 
-def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
+def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1) -> None:
     """Makes the entry that `stamp` names, unless it is there, and stamps it. Raises UserError."""
     where = _where(stamp)
     file = recipe_file(stamp)
@@ -112,6 +113,7 @@ def make(name: str, stamp: Path, work: Callable[[Step], None]) -> None:
             lists,
             store.aside(where),
             store.work(where),
+            threads=threads,
         )
         progress.job = " ".join([name, *step.names])
         print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
@@ -135,9 +137,10 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
         metavar="STAMP",
         help=f"{STAMPS}/{name}/<names>/<key>; its recipe lies in results/.recipes",
     )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processes it may use, where it can (default: 1)")
     arguments = parser.parse_args()
     with exit_on_user_error():
-        make(name, arguments.entry, work)
+        make(name, arguments.entry, work, arguments.threads)
 
 
 @contextlib.contextmanager
