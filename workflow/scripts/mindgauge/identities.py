@@ -34,7 +34,7 @@ CITIES = frozenset(
     "北京 上海 天津 重庆 石家庄 唐山 秦皇岛 邯郸 邢台 保定 张家口 承德 沧州 廊坊 衡水 太原 大同 阳泉 长治 晋城 朔州 晋中 运城 忻州 临汾 吕梁 呼和浩特 包头 乌海 赤峰 通辽 鄂尔多斯 呼伦贝尔 巴彦淖尔 乌兰察布 沈阳 大连 鞍山 抚顺 本溪 丹东 锦州 营口 阜新 辽阳 盘锦 铁岭 葫芦岛 长春 吉林 四平 辽源 通化 白山 松原 白城 延边 哈尔滨 齐齐哈尔 鸡西 鹤岗 双鸭山 大庆 伊春 佳木斯 七台河 牡丹江 黑河 绥化 南京 无锡 徐州 常州 苏州 南通 连云港 淮安 盐城 扬州 镇江 泰州 宿迁 昆山 江阴 杭州 宁波 温州 嘉兴 湖州 绍兴 金华 衢州 舟山 台州 丽水 义乌 海宁 慈溪 合肥 芜湖 蚌埠 淮南 马鞍山 淮北 铜陵 安庆 黄山 滁州 阜阳 宿州 六安 亳州 池州 宣城 福州 厦门 莆田 三明 泉州 漳州 南平 龙岩 宁德 晋江 南昌 景德镇 萍乡 九江 新余 鹰潭 赣州 吉安 宜春 抚州 上饶 济南 青岛 淄博 枣庄 东营 烟台 潍坊 济宁 泰安 威海 日照 临沂 德州 聊城 滨州 菏泽 郑州 开封 洛阳 平顶山 安阳 鹤壁 新乡 焦作 濮阳 许昌 漯河 三门峡 南阳 商丘 信阳 周口 驻马店 济源 武汉 黄石 十堰 宜昌 襄阳 鄂州 荆门 孝感 荆州 黄冈 咸宁 随州 恩施 长沙 株洲 湘潭 衡阳 邵阳 岳阳 常德 张家界 益阳 郴州 永州 怀化 娄底 湘西 广州 深圳 珠海 汕头 佛山 韶关 湛江 肇庆 江门 茂名 惠州 梅州 汕尾 河源 阳江 清远 东莞 中山 潮州 揭阳 云浮 南宁 柳州 桂林 梧州 北海 防城港 钦州 贵港 玉林 百色 贺州 河池 来宾 崇左 海口 三亚 三沙 儋州 成都 自贡 攀枝花 泸州 德阳 绵阳 广元 遂宁 内江 乐山 南充 眉山 宜宾 广安 达州 雅安 巴中 资阳 西昌 凉山 贵阳 六盘水 遵义 安顺 毕节 铜仁 昆明 曲靖 玉溪 保山 昭通 丽江 普洱 临沧 大理 红河 拉萨 日喀则 昌都 林芝 西安 铜川 宝鸡 咸阳 渭南 延安 汉中 榆林 安康 商洛 兰州 嘉峪关 金昌 白银 天水 武威 张掖 平凉 酒泉 庆阳 定西 陇南 西宁 海东 银川 石嘴山 吴忠 固原 中卫 乌鲁木齐 克拉玛依 吐鲁番 哈密 喀什 和田 阿克苏 伊犁 石河子 香港 澳门 台北 高雄 台中 台南 河北 山西 辽宁 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 内蒙古 黑龙江".split()
 )
 # Words the dictionary tags as places or persons that are neither.
-ORDINARY = frozenset("施暴 施加 施展 顾客 顾虑 顾及 毛绒绒 安逸 戴眼镜 钱可以 方刚 任教 孔子 孟子 白天 白云 长安 安康 平安 永安 高山 平静 大同 和平 太原始 太和 明水 安宁 安静 文静 明白 明智 谢谢 祝福 幸福感 安全感 高三 康复 关怀 宁静 温柔 高兴 华为 常常 和谐 金钱 方法 白玫瑰 段时间 连连 任性 任务 马上 何必 何况 易怒 万一 万分 于是 白白 常识 程度 石头 许多 余下 向往 方便 方向 严重 严格 安慰 成长 江湖 黄昏 夏天 毛病 童年 黎明 雷声 梅花 叶子 龙卷风 熊猫 孔雀 胡思 汤圆 钟头 施压 左右 管教 柳树 章节 游戏 易燃 辛苦 洪水 凌晨 纪念 申请 岳父 岳母 鲁莽 尤其 祝愿 武断 武侠 左边 牛奶 牛仔 牛马 金牛 康乐 安心 安排 安抚 安稳 白纸 白眼 高考 高数 高中 高一 高二 高手 高压 高冷 万万 万事 万物 万能 方式 方面 石化 常年 常规 温暖 温和 温馨 马虎 马路 向上 向前 向来 任由 任课 任何".split())
+ORDINARY = frozenset("许诺 孙子 余生 王子 唐诗 钟爱 张大 张开 施暴 施加 施展 顾客 顾虑 顾及 毛绒绒 安逸 戴眼镜 钱可以 方刚 任教 孔子 孟子 白天 白云 长安 安康 平安 永安 高山 平静 大同 和平 太原始 太和 明水 安宁 安静 文静 明白 明智 谢谢 祝福 幸福感 安全感 高三 康复 关怀 宁静 温柔 高兴 华为 常常 和谐 金钱 方法 白玫瑰 段时间 连连 任性 任务 马上 何必 何况 易怒 万一 万分 于是 白白 常识 程度 石头 许多 余下 向往 方便 方向 严重 严格 安慰 成长 江湖 黄昏 夏天 毛病 童年 黎明 雷声 梅花 叶子 龙卷风 熊猫 孔雀 胡思 汤圆 钟头 施压 左右 管教 柳树 章节 游戏 易燃 辛苦 洪水 凌晨 纪念 申请 岳父 岳母 鲁莽 尤其 祝愿 武断 武侠 左边 牛奶 牛仔 牛马 金牛 康乐 安心 安排 安抚 安稳 白纸 白眼 高考 高数 高中 高一 高二 高手 高压 高冷 万万 万事 万物 万能 方式 方面 石化 常年 常规 温暖 温和 温馨 马虎 马路 向上 向前 向来 任由 任课 任何".split())
 
 CONTACTS: tuple[tuple[str, str], ...] = (
     ("网址", r"(?:https?://|www\.)[\w./?=&%#:~+@!,;-]+"),
@@ -44,7 +44,7 @@ CONTACTS: tuple[tuple[str, str], ...] = (
     ("电话", r"(?<!\d)0\d{2,3}[- ]\d{7,8}(?!\d)"),
     ("电话", r"(?<!\d)400-?\d{3}-?\d{4}(?!\d)"),
     ("银行卡", r"(?<!\d)(?:\d{4}[ -]?){3,4}\d{3,4}(?!\d)"),
-    ("QQ", r"(?:[Qq]{1,2}|扣扣|企鹅|球球)(?:号码|号)?[^\d\n，。]{0,4}(?<!\d)(?P<it>[1-9]\d{4,11})(?!\d)"),
+    ("QQ", r"(?:[Qq]{1,2}|扣扣?|企鹅|球球)(?:号码|号)?[^\d\n，。]{0,4}(?<!\d)(?P<it>[1-9]\d{4,11})(?!\d)"),
     ("微信", r"(?:微信|薇信|威信|[Vv][Xx]|[Ww][Xx]|[Vv]信|抖音|微博|小红书|快手|B站|账号|帐号)[^A-Za-z\d\n，。]{0,5}(?P<it>[A-Za-z][\w-]{5,19}|\d{6,12})"),
     ("账号", r"(?P<it>@[\w\u4e00-\u9fff-]{2,20})(?=[\s，。]|$)"),
     ("学号", r"(?:学号|考号|准考证号?|工号|编号)[^\d\n，。]{0,4}(?P<it>[A-Za-z]?\d{5,14})"),
@@ -59,12 +59,15 @@ DATES: tuple[tuple[str, str], ...] = (
     ("地点", r"[\u4e00-\u9fff]{2,5}?(?:路|街|巷|大道|弄)[0-9一二三四五六七八九十百]{1,5}号(?:楼|院)?(?:\d{1,4}[室栋单元]{1,2}){0,3}"),
 )
 AGE = re.compile(r"(?<![\d多几])(?P<it>[1-9]\d?|[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九两])\s*(?:周岁|岁)(?!月)")
-CALLED = re.compile(rf"(?P<how>(?<=[我他她人生孩友个，字姐妹哥弟桌长学])叫做?|叫我|称呼我|名叫|叫做|名字是|姓名[是为：:]|取名|我是)\s*(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))")
+CALLED = re.compile(rf"(?P<how>(?<=[我他她人生孩友个，字姐妹哥弟桌长学])叫做?|叫我|称呼我|名叫|叫做|名字是|姓名[是为：:]|取名|本人|这里是|署名[是为：:]|落款[是为：:]|自称|我是)\s*(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))")
 RELATED = re.compile(rf"(?:{RELATIONS})(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))")
-LINKED = re.compile(rf"(?:^|[，。！？；：、\s“]|昨天|今天|上次|后来|那天|其实|和|跟|与|被|给|对|把|找|让|约|问|像|是|而|但是|可是|就连|听)(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))", re.MULTILINE)
+# Anywhere: a surname that is no everyday word, and characters that given names are made of.
+ANYWHERE = re.compile(
+    rf"(?=(?P<it>(?:{COMPOUND})[{''.join(sorted(NAMELIKE))}]{{1,2}}|[{''.join(char for char in SURNAMES if char not in WORDLIKE)}][{''.join(sorted(NAMELIKE))}]{{1,2}}))"
+)
 TITLED = re.compile(rf"(?=(?P<it>(?:{COMPOUND})|[{SURNAMES}][\u4e00-\u9fff]{{0,2}}?)(?P<title>{TITLES}))")
 NICKED = re.compile(rf"(?P<it>[小老阿](?:[{SURNAMES}]|[{NICKED_GIVEN}]))")
-MASKED = re.compile(rf"(?P<it>[{SURNAMES}](?:某某|某人|某(?![个种些件天次段一样类位])|[Xx×＊*]{{1,2}}))")
+MASKED = re.compile(rf"(?P<it>(?![于向任管])[{SURNAMES}](?:某某|某人|某(?![个种些件次])|[Xx×＊*]{{1,2}}))")
 SCHOOL = re.compile(r"(?P<kind>大学|学院|中学|小学|高中|初中|附中|附小|实验学校|职校|技校|职高|[一二三四五六七八九十]中)(?=(?P<after>.?))")
 SCHOOL_PARTS = re.compile(r"第?[一二三四五六七八九十\d]+|师范|理工|科技|实验|外国语|外语|财经|医科|工业|农业|林业|交通|民族|职业|技术|职业技术|电子|邮电|政法|体育|艺术|音乐|美术|中医药|附属|市|县|省|区|镇|国际|双语|育才|希望")
 GENERIC = frozenset("美国 英国 法国 德国 日本 韩国 外国 国外 本科 三本 二本 一本 重点 普通 初 高 海洋 老年 商 这所 那所 名牌 好 理想 中国".split())
@@ -72,8 +75,10 @@ PLACE = re.compile(rf"(?:{'|'.join(sorted(CITIES, key=len, reverse=True))})[市�
 ABBREVIATED = re.compile("人大附中|湖南师大|哈工大|北师大|华师大|北大|清华|复旦|浙大|武大|同济|厦大|川大|华科|西电|上交|中传|央美|北影|衡中")
 FULLWIDTH = {**{0xFF01 + offset: 0x21 + offset for offset in range(94)}, 0x3000: 0x20}
 FULLWIDTH = {code: plain for code, plain in FULLWIDTH.items() if chr(plain).isalnum() or chr(plain) in "+-@._: /"}
-# What a person does who was named by two characters alone.
-ACTS = re.compile(r"[和跟又把给找骂问叫约]|说[^的]|告诉|从来|一直|经常|突然|也[^是有]|[是不]")
+# Given names of one character that are no words of their own after a surname.
+SINGLE = frozenset("明军平红波峰辉斌云龙飞琴珍秀凤莲梅芳娜敏静丽磊洋艳勇娟涛超霞刚玲兰英燕鹏宇轩琪佳怡欣悦涵晨婷俊豪嘉懿诺馨桐鑫淼炎昊睿哲瀚铭楷毅凯旭彤颖倩蕾薇莹瑶璐珊琳瑜瑾雯沐洁妍妮婧媛嫣娇慧伟强杰斌楠")
+# Surnames that count things after a number.
+COUNTERS = frozenset("张周段章项卷")
 CLAUSE_END = re.compile(r"[，。,.！!？?、\s]|$")
 # Where these find nothing, none of the patterns can: most turns are let through at once.
 HINT_CONTACT = re.compile(r"\d{4}|[A-Za-z@][\w.@-]{2}")
@@ -173,19 +178,43 @@ def _fit(words: Words, text: str, start: int, longest: str, *, sure: bool) -> in
 
 
 def _announced(text: str, words: Words) -> Iterator[Found]:
-    """Names that what stands before them announces: 我叫…, 室友…, 和…吵架."""
-    for pattern, sure in ((CALLED, True), (RELATED, False), (LINKED, False)):
+    """Names that what stands before them announces: 我叫…, 室友…"""
+    for pattern in (CALLED, RELATED):
         for match in pattern.finditer(text):
-            start, end = match.start("it"), 0
-            own = pattern is CALLED and match["how"] == "我是"
-            end = _fit(words, text, start, match["it"], sure=sure and not own)
-            if not end or (own and not CLAUSE_END.match(text, end)):
+            start, own = match.start("it"), pattern is CALLED and match["how"] == "我是"
+            end = _fit(words, text, start, match["it"], sure=pattern is CALLED and not own)
+            if end and (not own or CLAUSE_END.match(text, end)):
+                yield Found(start, end, "姓名")
+
+
+def _unannounced(text: str, words: Words) -> Iterator[Found]:
+    """Names by their shape alone: surname and given name of likely characters, cut as no everyday words. Of two characters only
+    where the segmenter agrees or a person's doing follows."""
+    for match in ANYWHERE.finditer(text):
+        start, longest = match.start("it"), match["it"]
+        at, word, tag = words.at(start)
+        if at != start or (start and words.at(start - 1)[2] == "m" and longest[0] in COUNTERS):
+            continue
+        compound = re.match(COMPOUND, longest)
+        for name in (longest, longest[:-1]):
+            if len(name) < (3 if compound else 2):
+                break
+            end, given = start + len(name), name[2 if compound else 1 :]
+            last_at, last, last_tag = words.at(end - 1)
+            if last_at + len(last) != end or not _is_name(words, start, name, sure=False):
                 continue
-            if pattern is LINKED and end - start < 3 and not (
-                words.at(start)[2].startswith("nr") and text[end - 1] in NAMELIKE and ACTS.match(text, end)
-            ):
+            whole = word == name and (not _listed(word) or (tag[:2] == "nr" and (len(name) > 2 or given in SINGLE)))
+            if name[0] == "曾" and not whole:  # mostly the adverb
                 continue
-            yield Found(start, end, "姓名")
+            if len(name) == 2:
+                fits = (whole or (word == name[0] and given in SINGLE)) and (AFTER.match(text, end) or whole)
+            else:
+                # The given name is one word to the segmenter, or two of one character; a verb it knows is none.
+                apart = last_at > start and (last_at == end - len(given) or len(last) == 1)
+                fits = whole or (apart and not (len(given) == 2 and last == given and last_tag[0] in "vdcpru" and _listed(last)))
+            if fits:
+                yield Found(start, end, "姓名")
+                break
 
 
 def _titled(text: str, words: Words) -> Iterator[Found]:
@@ -227,12 +256,9 @@ def _names(text: str, words: Words) -> Iterator[Found]:
         if words.begins(match.start()) or not _listed(words.at(match.start())[1]):
             yield Found(match.start("it"), match.end("it"), "姓名")
     yield from _announced(text, words)
+    yield from _unannounced(text, words)
     yield from _titled(text, words)
     yield from _nicked(text, words)
-    for number in [number for number, (word, tag) in enumerate(words.words) if tag[:2] == "nr" and len(word) == 3]:
-        at, word = words.starts[number], words.words[number][0]
-        if word[0] in SURNAMES and all(char in NAMELIKE for char in word[1:]) and not _listed(word):
-            yield Found(at, at + len(word), "姓名")
 
 
 NOT_NICKS = frozenset("小王子 小胡子 小周末 小杨树 小林子 小丁点 小宇宙 小时 小组 小学 小心 小说 小孩 小区 小事 小声 小吃 小伙 小姐 小路 小雪 小雨 小花 小白 小康 小高 小方 小江 小龙 小马 小钱 小金 小石 小万 小牛 小常 小安 小温 小易 小章 小武 小程 小段 小史 小毛 小叶 小文 小平 小博 小华 小阳 小洋 小宇 老师 老公 老婆 老高 老向 老常 老任 老何 老温 老白 老时 老牛 老马 老龙 老方 老万 老安 老明 老于 老易 老左 老文 老华 老平 老超 老博 老洋 老雪 老雨 老红 老强 老刚 老兰 老梅 老燕 老静 老阳 老涛 阿姨 阿华田".split())

@@ -6,11 +6,12 @@ them is an upper bound for real text.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 SEED, PLANTS = 20261124, 40
+NUMBERS = ("mobile", "landline", "qq", "wechat", "email", "url", "national id", "account", "student number")
 DIGITS = "0123456789"
 SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗郑梁宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁沈姚卢姜崔钟谭陆汪范廖贾夏韦付邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
 COMPOUND = ("欧阳", "司马", "上官", "诸葛", "慕容")
@@ -42,7 +43,11 @@ def _mobile(rng: random.Random) -> str:
 
 
 def _handle(rng: random.Random) -> str:
-    return rng.choice(["wx", "sky", "li_", "Moon", "abc-"]) + rng.choice(["smile", "rain", "happy", "star"]) + _digits(rng, 3)
+    return (
+        rng.choice(["wx", "sky", "li_", "Moon", "abc-"])
+        + rng.choice(["smile", "rain", "happy", "star"])
+        + _digits(rng, 3)
+    )
 
 
 def _date(rng: random.Random) -> str:
@@ -103,18 +108,25 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], tuple[str, ...]]] = {
         ("可以发邮件到{}给我。", "邮箱{}，我每天都看。", "她把截图发到了{}。"),
     ),
     "url": (
-        lambda rng: rng.choice(["https://www.", "http://", "www."]) + f"weibo.com/u/{_digits(rng, 8)}?x={_digits(rng, 2)}",
+        lambda rng: (
+            rng.choice(["https://www.", "http://", "www."]) + f"weibo.com/u/{_digits(rng, 8)}?x={_digits(rng, 2)}"
+        ),
         ("我写的都在{}上面。", "他们在{}发帖骂我。", "链接是{}，你看看就懂了。"),
     ),
     "national id": (
-        lambda rng: f"{rng.randint(110000, 659000)}{rng.randint(1990, 2010)}{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}{_digits(rng, 3, DIGITS)}{rng.choice('0123456789X')}",
+        lambda rng: (
+            f"{rng.randint(110000, 659000)}{rng.randint(1990, 2010)}{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}{_digits(rng, 3, DIGITS)}{rng.choice('0123456789X')}"
+        ),
         ("我的身份证号{}被他拿去贷款了。", "报名填的是{}，填错了一位。", "身份证：{}"),
     ),
     "account": (
         lambda rng: "62" + _digits(rng, rng.choice([14, 17])),
         ("钱都转到{}这张卡上了。", "他要我的银行卡{}。"),
     ),
-    "student number": (lambda rng: "20" + _digits(rng, rng.choice([6, 8])), ("学号{}，是我自己查的成绩。", "我的学号是{}。")),
+    "student number": (
+        lambda rng: "20" + _digits(rng, rng.choice([6, 8])),
+        ("学号{}，是我自己查的成绩。", "我的学号是{}。"),
+    ),
     "own name": (
         _name,
         (
@@ -142,7 +154,10 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], tuple[str, ...]]] = {
         ),
     ),
     "name with title": (
-        lambda rng: rng.choice(SURNAMES.replace("向", "")) + rng.choice(["老师", "同学", "阿姨", "叔叔", "医生", "教授", "主任", "学姐", "校长"]),
+        lambda rng: (
+            rng.choice(SURNAMES.replace("向", ""))
+            + rng.choice(["老师", "同学", "阿姨", "叔叔", "医生", "教授", "主任", "学姐", "校长"])
+        ),
         (
             "{}找我谈过一次话。",
             "我不敢看{}的眼睛。",
@@ -152,7 +167,12 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], tuple[str, ...]]] = {
         ),
     ),
     "nickname": (
-        lambda rng: rng.choice(["小", "小", "小", "老", "阿"]) + rng.choice("王李张刘陈杨黄赵吴周徐孙朱胡郭林罗郑梁宋唐许韩冯邓曹彭曾肖董袁潘蒋蔡丁沈姚卢明芳丽红军娟敏玲琴"),
+        lambda rng: (
+            rng.choice(["小", "小", "小", "老", "阿"])
+            + rng.choice(
+                "王李张刘陈杨黄赵吴周徐孙朱胡郭林罗郑梁宋唐许韩冯邓曹彭曾肖董袁潘蒋蔡丁沈姚卢明芳丽红军娟敏玲琴"
+            )
+        ),
         (
             "我最好的朋友{}转学了。",
             "{}也不理我了。",
@@ -168,21 +188,105 @@ KINDS: dict[str, tuple[Callable[[random.Random], str], tuple[str, ...]]] = {
     ),
     "school": (
         lambda rng: rng.choice(SCHOOLS),
-        ("我在{}读书。", "我是{}的学生。", "去年考上了{}，但是不开心。", "{}的压力真的很大。", "高中在{}，每天学到半夜。"),
+        (
+            "我在{}读书。",
+            "我是{}的学生。",
+            "去年考上了{}，但是不开心。",
+            "{}的压力真的很大。",
+            "高中在{}，每天学到半夜。",
+        ),
     ),
     "place": (
         lambda rng: rng.choice(PLACES),
-        ("我家在{}，每年才回一次。", "从{}转学过来以后没有朋友。", "我爸妈在{}打工。", "我一个人在{}上学。", "他约我去{}见面。"),
+        (
+            "我家在{}，每年才回一次。",
+            "从{}转学过来以后没有朋友。",
+            "我爸妈在{}打工。",
+            "我一个人在{}上学。",
+            "他约我去{}见面。",
+        ),
     ),
     "date": (_date, ("{}那天他跳下去了。", "我的生日是{}。", "从{}开始我就睡不着。", "{}考完试以后就这样了。")),
     "age": (
-        lambda rng: rng.choice([f"{rng.randint(11, 25)}岁", f"{rng.choice(['十', '二十'])}{rng.choice('一二三四五六')}岁", f"{rng.randint(11, 25)}周岁"]),
+        lambda rng: rng.choice(
+            [
+                f"{rng.randint(11, 25)}岁",
+                f"{rng.choice(['十', '二十'])}{rng.choice('一二三四五六')}岁",
+                f"{rng.randint(11, 25)}周岁",
+            ]
+        ),
         ("我今年{}。", "我{}，女生。", "{}那年父母离了婚。", "弟弟才{}，什么都不懂。"),
     ),
     "address": (
-        lambda rng: rng.choice(["人民", "解放", "中山", "新华", "建设"]) + rng.choice(["路", "街", "大道"]) + f"{rng.randint(2, 300)}号",
+        lambda rng: (
+            rng.choice(["人民", "解放", "中山", "新华", "建设"])
+            + rng.choice(["路", "街", "大道"])
+            + f"{rng.randint(2, 300)}号"
+        ),
         ("我住在{}，一出门就遇到他。", "他每天在{}门口等我。"),
     ),
+}
+
+# Written after the first rules, then looked at.
+FURTHER: dict[str, tuple[str, ...]] = {
+    "mobile": ("麻烦回个电话，{}。", "紧急联系人写的是{}，其实没人接。", "手机{}微信同号", "她让我打给{}问问。"),
+    "landline": ("热线{}我打过，排不上。", "办公室：{}", "从{}打来的我都不接。"),
+    "qq": ("我Q号{}，在线等。", "QQ群里有人发了他的qq {}", "扣我{}。", "小号QQ{}也被她拉黑了。"),
+    "wechat": ("V信：{}", "我的微信{}，验证写咨询。", "vx是{}", "微博叫{}的那个人就是他。"),
+    "email": ("文件发我{}吧", "联系方式：{}", "老师的邮箱是{}，我写了删删了写。"),
+    "url": ("原帖在这里{}", "点开{}全是嘲笑我的话。", "我把日记放在{}了"),
+    "national id": ("他拿{}注册了账号。", "证件号{}不能改。", "我{}的身份被冒用。"),
+    "account": ("卡号{}，每月都要还。", "我把{}发给了他，钱就没了。"),
+    "student number": ("我的考号{}，查不到分。", "宿舍门上写着学号{}。"),
+    "own name": (
+        "本人{}，在校生。",
+        "我是{}的话，大概早就放弃了。",
+        "这里是{}，又失眠了。",
+        "叫我{}就好。",
+        "署名：{}",
+    ),
+    "name of another": (
+        "后来才知道是{}告的密。",
+        "{}不理我以后，整个寝室都不理我。",
+        "老师当众表扬了{}，我心里很酸。",
+        "我妈天天拿{}跟我比。",
+        "听说{}也休学了。",
+        "跟我同班的{}住院了。",
+        "我跟闺蜜{}绝交了。",
+        "分手以后{}还给我发消息。",
+    ),
+    "name with title": ("听{}讲课我会走神。", "隔壁班的{}总盯着我。", "给{}发了消息，没有回。", "教我们的{}很凶。"),
+    "nickname": ("和{}一起长大的。", "那天{}哭了很久。", "不是{}的错。", "我喊了一声{}，没人应。"),
+    "name masked": ("那个{}天天骚扰我。", "我跟{}是网友。", "作案的是{}，我亲眼看见。"),
+    "school": ("{}毕业以后就没见过面。", "听说{}的心理老师很好。", "我弟在{}。", "保送{}的名额给了别人。"),
+    "place": ("下个月要去{}集训。", "{}的冬天太冷了。", "老家{}的，不会说普通话。", "在{}租了房子陪读。"),
+    "date": ("{}是我爸的忌日。", "约在{}复诊。", "医生让我{}再来。"),
+    "age": ("{}的我什么都没有。", "我妹{}。", "到了{}还是一个人。"),
+    "address": ("快递寄到{}，他就知道我住哪了。", "家住{}。"),
+}
+
+# Written after the rules were, and left as they came out: the honest half. Who changes the rules by looking at them moves them up
+# and writes new ones.
+HELD_OUT: dict[str, tuple[str, ...]] = {
+    "mobile": ("有事就拨{}吧。", "{}是我爸的号，不要打给他。", "备注：{}（晚上十点后）"),
+    "landline": ("我拨了{}，没人。", "学校总机{}转心理室。"),
+    "qq": ("加一下，QQ {}。", "群主的qq是{}，你可以问他。"),
+    "wechat": ("我wx：{}", "微信名改成{}了，还是被她找到。"),
+    "email": ("发到{}也行。", "{}这个邮箱我不用了。"),
+    "url": ("可以看{}，里面有截图。", "群里转了{}。"),
+    "national id": ("我报一下身份证，{}。", "他记得我的身份证号码{}。"),
+    "account": ("打到{}就行。", "农行{}，户名不是我。"),
+    "student number": ("我学号是{}，能帮我改一下预约吗？", "准考证号{}被我弄丢了。"),
+    "own name": ("我姓名{}，预约了今天。", "我是新来的{}。", "名字写{}就可以了。", "我叫做{}，读高二。"),
+    "name of another": ("其实{}没有错，是我太敏感。", "看到{}和别人走在一起我就难受。", "那次{}帮我解了围。", "我把秘密告诉{}以后就后悔了。", "新转来的{}坐我旁边。", "我哥{}已经不读书了。", "除了{}没有人跟我说话。"),
+    "name with title": ("我最怕{}点名。", "是{}建议我来的。", "{}在办公室训了我一小时。"),
+    "nickname": ("只有{}懂我。", "{}，我对不起你。", "听{}说你们这里可以咨询。"),
+    "name masked": ("后来{}退学了。", "我举报了{}。"),
+    "school": ("被{}录取的那天我没有笑。", "转到{}以后更糟了。", "我从{}退学了。"),
+    "place": ("小时候在{}长大。", "考到{}去了。", "想离开{}。"),
+    "date": ("截止到{}还没消息。", "{}是我们的纪念日。"),
+    "age": ("都{}了还这么没用。", "我是{}的男生。"),
+    "address": ("地址是{}，三楼。", "他在{}等了我一夜。"),
 }
 
 # Sentences in which nothing may be replaced: words that look like names, schools, places, numbers.
@@ -287,11 +391,12 @@ class Plant:
     what: str
 
 
-def plants(seed: int = SEED, each: int = PLANTS) -> list[Plant]:
+def plants(seed: int = SEED, each: int = PLANTS, *, held_out: bool = False) -> list[Plant]:
     """`each` plants of every kind, drawn with a seed."""
-    rng = random.Random(seed)
+    rng = random.Random(seed + held_out)
     found = []
     for kind, (draw, sentences) in KINDS.items():
+        sentences = HELD_OUT[kind] if held_out else (*sentences, *FURTHER[kind])
         for number in range(each):
             what = draw(rng)
             found.append(Plant(kind, sentences[number % len(sentences)].format(what), what))
@@ -312,27 +417,31 @@ def _left(plant: Plant, replaced: str) -> bool:
     return any(piece in replaced for piece in pieces)
 
 
-def measure(replace: Callable[[str], str]) -> dict[str, Any]:
-    """Recall by kind, and how many of the ordinary sentences were changed, for a function from a text to the text without
-    identities."""
+def _figures(found: list[Plant], replace: Callable[[str], str]) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {kind: {"planted": 0, "found": 0} for kind in KINDS}
-    for plant in plants():
+    for plant in found:
         kinds[plant.kind]["planted"] += 1
         kinds[plant.kind]["found"] += not _left(plant, replace(plant.text))
-    for of in kinds.values():
-        of["recall"] = round(of["found"] / of["planted"], 4)
-    changed = [text for text in ORDINARY if replace(text) != text]
-    names = [kind for kind in kinds if "name" in kind]
-    numbers = ("mobile", "landline", "qq", "wechat", "email", "url", "national id", "account", "student number")
 
-    def pooled(of: list[str] | tuple[str, ...]) -> float:
-        return round(sum(kinds[kind]["found"] for kind in of) / sum(kinds[kind]["planted"] for kind in of), 4)
+    def recall(of: Iterable[str]) -> float:
+        names = list(of)
+        return round(sum(kinds[kind]["found"] for kind in names) / sum(kinds[kind]["planted"] for kind in names), 4)
 
     return {
-        "kinds": kinds,
-        "recall_numbers_and_handles": pooled(numbers),
-        "recall_names": pooled([*names]),
-        "recall_all": pooled(list(kinds)),
+        "planted": len(found),
+        "recall_numbers_and_handles": recall(NUMBERS),
+        "recall_names": recall(kind for kind in KINDS if "name" in kind),
+        "recall_all": recall(KINDS),
+        "kinds": {kind: {**of, "recall": round(of["found"] / of["planted"], 4)} for kind, of in kinds.items()},
+    }
+
+
+def measure(replace: Callable[[str], str]) -> dict[str, Any]:
+    """Recall by kind, on the sentences the rules were made with (`seen`) and on those written afterwards (`held_out`); and how
+    many of the ordinary sentences were changed. `replace` makes of a text the text without identities."""
+    return {
+        "seen": _figures(plants(), replace),
+        "held_out": _figures(plants(held_out=True), replace),
         "ordinary_sentences": len(ORDINARY),
-        "ordinary_changed": len(changed),
+        "ordinary_changed": sum(replace(text) != text for text in ORDINARY),
     }
