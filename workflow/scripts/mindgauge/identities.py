@@ -61,9 +61,9 @@ DATES: tuple[tuple[str, str], ...] = (
 AGE = re.compile(r"(?<![\d多几])(?P<it>[1-9]\d?|[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九两])\s*(?:周岁|岁)(?!月)")
 CALLED = re.compile(rf"(?P<how>(?<=[我他她人生孩友个，字姐妹哥弟桌长学])叫做?|叫我|称呼我|名叫|叫做|名字是|姓名[是为：:]|取名|本人|这里是|署名[是为：:]|落款[是为：:]|自称|我是)\s*(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))")
 RELATED = re.compile(rf"(?:{RELATIONS})(?=(?P<it>(?:{COMPOUND})[\u4e00-\u9fff]{{1,2}}|[{SURNAMES}][\u4e00-\u9fff]{{1,2}}))")
-# Anywhere: a surname that is no everyday word, and characters that given names are made of.
+# Anywhere: a surname, and characters that given names are made of.
 ANYWHERE = re.compile(
-    rf"(?=(?P<it>(?:{COMPOUND})[{''.join(sorted(NAMELIKE))}]{{1,2}}|[{''.join(char for char in SURNAMES if char not in WORDLIKE)}][{''.join(sorted(NAMELIKE))}]{{1,2}}))"
+    rf"(?=(?P<it>(?:{COMPOUND})[{''.join(sorted(NAMELIKE))}]{{1,2}}|[{SURNAMES}][{''.join(sorted(NAMELIKE))}]{{1,2}}))"
 )
 TITLED = re.compile(rf"(?=(?P<it>(?:{COMPOUND})|[{SURNAMES}][\u4e00-\u9fff]{{0,2}}?)(?P<title>{TITLES}))")
 NICKED = re.compile(rf"(?P<it>[小老阿](?:[{SURNAMES}]|[{NICKED_GIVEN}]))")
@@ -193,7 +193,9 @@ def _unannounced(text: str, words: Words) -> Iterator[Found]:
     for match in ANYWHERE.finditer(text):
         start, longest = match.start("it"), match["it"]
         at, word, tag = words.at(start)
-        if at != start or (start and words.at(start - 1)[2] == "m" and longest[0] in COUNTERS):
+        # The HMM may have put what stands before into a word of its own making: 听小王.
+        guessed = not _listed(word)
+        if (at != start and not guessed) or (start and words.at(start - 1)[2] == "m" and longest[0] in COUNTERS):
             continue
         compound = re.match(COMPOUND, longest)
         for name in (longest, longest[:-1]):
@@ -203,11 +205,12 @@ def _unannounced(text: str, words: Words) -> Iterator[Found]:
             last_at, last, last_tag = words.at(end - 1)
             if last_at + len(last) != end or not _is_name(words, start, name, sure=False):
                 continue
-            whole = word == name and (not _listed(word) or (tag[:2] == "nr" and (len(name) > 2 or given in SINGLE)))
-            if name[0] == "曾" and not whole:  # mostly the adverb
+            person = tag[:2] == "nr" and at + len(word) == end
+            whole = person and at <= start and (guessed or len(name) > 2 or given in SINGLE)
+            if not whole and (name[0] == "曾" or (name[0] in WORDLIKE and last_tag[:2] != "nr")):
                 continue
             if len(name) == 2:
-                fits = (whole or (word == name[0] and given in SINGLE)) and (AFTER.match(text, end) or whole)
+                fits = whole or (at + len(word) == start + 1 and given in SINGLE and AFTER.match(text, end))
             else:
                 # The given name is one word to the segmenter, or two of one character; a verb it knows is none.
                 apart = last_at > start and (last_at == end - len(given) or len(last) == 1)
@@ -241,7 +244,7 @@ def _nicked(text: str, words: Words) -> Iterator[Found]:
     for match in NICKED.finditer(text):
         start, it, end = match.start("it"), match["it"], match.end("it")
         at, word, tag = words.at(start)
-        if at != start or it in NOT_NICKS or (len(word) > 2 and _listed(word)):
+        if (at != start and _listed(word)) or it in NOT_NICKS or (len(word) > 2 and _listed(word)):
             continue
         last_at, last, _ = words.at(end - 1)
         if last_at == end - 1 and len(last) > 1 and last[1:] != "说" and _listed(last):
@@ -266,7 +269,7 @@ NOT_NICKS = frozenset("小王子 小胡子 小周末 小杨树 小林子 小丁�
 
 def _before_title(text: str, start: int) -> bool:
     """A wordlike surname counts before a title only at the beginning of a clause or after a verb of meeting: 找何老师, not 任何老师."""
-    return start == 0 or text[start - 1] in "，。！？；：、\n 找叫是被让问给和跟的见了看次来"
+    return start == 0 or text[start - 1] in "，。！？；：、\n 找叫是被让问给和跟的见了看次来怕听由"
 
 
 def _schools(text: str, words: Words) -> Iterator[Found]:
