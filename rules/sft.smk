@@ -10,7 +10,7 @@ rule make_sft:
         "results/logs/make_sft/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=8000,
         runtime=60,
     shell:
         "python workflow/scripts/make_sft.py --entry {output} > {log} 2>&1"

@@ -1,12 +1,14 @@
 """Records, groups and labels -> supervised rows in train, val, test and gold."""
 
+from pathlib import Path
+
 from mindgauge import sft
 from mindgauge.step import Step, run
 
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    sft.make(step.inputs, step.out, **step.params)
+    sft.make(step.inputs, step.out, Path("results/sft"), **step.params)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ class Sft(Section):
     )
     val: Fraction = Field(0.05, description="Share of the split groups for validation.")
     test: Fraction = Field(0.10, description="Share of the split groups held out for evaluation.")
+    min_per_class: int = Field(
+        10,
+        ge=0,
+        description="Least split groups of each alarming class in test, as long as half of the class is left to train on; below it the report warns.",
+    )
     seed: int = Field(20261124, description="Seed of the split.")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from mindgauge.errors import UserError
 
-
 # A directory named like a file of a corpus is told: it stands where a file should be.
 RAW_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
 

@@ -47,7 +47,14 @@ def counsellor_chars(record: Record, rule: str) -> int:
 
 
 def minimised(
-    record: Record, verdict: Verdict, *, threshold: float, min_chars: int, length_rule: str, max_turns: int, max_chars: int
+    record: Record,
+    verdict: Verdict,
+    *,
+    threshold: float,
+    min_chars: int,
+    length_rule: str,
+    max_turns: int,
+    max_chars: int,
 ) -> str:
     """Crops the record; returns why it is dropped, or nothing. The student was looked for in the whole record."""
     if verdict.score < threshold:
@@ -60,7 +67,10 @@ def minimised(
     asked, answers = record.turns[0], [turn for turn in record.turns if turn.role == "counsellor"]
     best = max(answers, key=lambda turn: len(turn.text))
     room = max(max_chars - len(best.text), max_chars // 2)
-    record.turns = [Turn("client", asked.text[-room:]), Turn(best.role, best.text[: max_chars - min(room, len(asked.text))])]
+    record.turns = [
+        Turn("client", asked.text[-room:]),
+        Turn(best.role, best.text[: max_chars - min(room, len(asked.text))]),
+    ]
     return ""
 
 
@@ -130,7 +140,9 @@ class Audit:
         for _, held in sorted(self.held.items()):
             for _, found in held:
                 taken = "yes" if found.score >= self.threshold else "no"
-                table.writerow([found.id, found.source, taken, found.score, "; ".join(found.evidence), found.excerpt, "", ""])
+                table.writerow(
+                    [found.id, found.source, taken, found.score, "; ".join(found.evidence), found.excerpt, "", ""]
+                )
         return "\ufeff" + sheet.getvalue()
 
 

@@ -140,7 +140,11 @@ class Plan:
 
     def _ingest(self, source: str) -> Any:
         config = self.settings.config.sources[source]
-        params = {"source": source, **config.model_dump(include={"reader", "role", "columns", "licence"}), "labels": self.labels}
+        params = {
+            "source": source,
+            **config.model_dump(include={"reader", "role", "columns", "licence"}),
+            "labels": self.labels,
+        }
         return "data", params, {"raw": self._raw(source, config.path)}, {}
 
     def _unify(self) -> Any:

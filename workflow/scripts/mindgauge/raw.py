@@ -41,7 +41,9 @@ def _hashed(path: Path, now: dict[str, list[int]], known: dict[str, Any], quiet:
             result[name] = old if old and old[0] == now[name] else [now[name], sha256_file(file)]
         except OSError as error:
             raise UserError(
-                f"a raw file cannot be read ({error.strerror})", where=str(file), instead=f"chmod u+r {file}, or take it out"
+                f"a raw file cannot be read ({error.strerror})",
+                where=str(file),
+                instead=f"chmod u+r {file}, or take it out",
             ) from None
     return result
 

@@ -82,7 +82,9 @@ def to_line(record: Record) -> bytes:
     try:
         return RECORD.dump_json(RECORD.validate_python(record)) + b"\n"
     except ValidationError as error:
-        raise UserError(f"a record is not of the schema ({fault(error)})", where=f"{record.source}/{record.key}") from None
+        raise UserError(
+            f"a record is not of the schema ({fault(error)})", where=f"{record.source}/{record.key}"
+        ) from None
 
 
 def read_records(path: Path) -> Iterator[Record]:

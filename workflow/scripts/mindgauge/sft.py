@@ -1,6 +1,5 @@
 """The supervised rows: instruction, input, output (canonical JSON), in train, val and test by split group; gold apart."""
 
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -8,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mindgauge.answers import canonical
+from mindgauge.dealing import Stratum, deal
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl, write_json, write_jsonl
-from mindgauge.labels import Scheme
-from mindgauge.records import Record
+from mindgauge.labels import Field, Scheme
+from mindgauge.leaks import leak_report
+from mindgauge.progress import tell
+from mindgauge.records import Record, read_records
 
-NAMES = {"client": "学生", "counsellor": "咨询师"}
+NAMES = {"client": "学生", "counsellor": "咨询师", "other": "旁人"}
+SPLITS = ("train", "val", "test")
 
 
 def view(record: Record, which: str) -> str:
@@ -21,21 +24,6 @@ def view(record: Record, which: str) -> str:
     if which == "client":
         return record.words("client")
     return "\n".join(f"{NAMES[turn.role]}：{turn.text}" for turn in record.turns)
-
-
-def assign(groups: dict[str, list[str]], strata: dict[str, str], val: float, test: float, seed: int) -> dict[str, str]:
-    """group -> split. Groups are ordered by a hash with the seed and dealt stratum by stratum, so that each split gets its
-    share of every stratum (the group's risk). The rarest stratum goes first to test, then to validation."""
-    by_stratum: dict[str, list[str]] = defaultdict(list)
-    for group in groups:
-        by_stratum[strata[group]].append(group)
-    splits = {}
-    for members in by_stratum.values():
-        members.sort(key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).hexdigest())
-        in_test, in_val = (round(len(members) * share) for share in (test, val))
-        for number, group in enumerate(members):
-            splits[group] = "test" if number < in_test else "val" if number < in_test + in_val else "train"
-    return splits
 
 
 def _counts(rows: Iterable[dict[str, Any]], scheme: Scheme) -> dict[str, dict[str, int]]:
@@ -46,27 +34,69 @@ def _counts(rows: Iterable[dict[str, Any]], scheme: Scheme) -> dict[str, dict[st
     return {name: dict(counts) for name, counts in found.items()}
 
 
-def make(inputs: dict[str, Path], out: Path, **options: Any) -> None:
+def strata_of(records: list[Record], group_of: dict[str, str], risk_of: dict[str, str]) -> dict[str, Stratum]:
+    """group -> what it is dealt by: of its records' risks the rarest in the whole set, of their sources the commonest."""
+    rarity = Counter(risk_of[str(record.id)] for record in records)
+    members: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        members[group_of[str(record.id)]].append(record)
+    return {
+        name: Stratum(
+            min((risk_of[str(record.id)] for record in of), key=lambda risk: (rarity[risk], risk)),
+            min(Counter(record.source for record in of).items(), key=lambda pair: (-pair[1], pair[0]))[0],
+        )
+        for name, of in members.items()
+    }
+
+
+def stability(
+    records: list[Record], group_of: dict[str, str], risk_of: dict[str, str], dealt: dict[str, str], rules: Any
+) -> Any:
+    """How many records stand in another split than they would without a tenth of the records: what adding that tenth moved."""
+    old = [record for record in records if int(str(record.id), 16) % 10]
+    names: dict[str, str] = {}
+    for record in old:
+        group = group_of[str(record.id)]
+        names[group] = min(str(record.id), names.get(group, str(record.id)))
+    before_of = {str(record.id): names[group_of[str(record.id)]] for record in old}
+    before = deal(strata_of(old, before_of, risk_of), **rules)
+    moved = sum(before[before_of[str(record.id)]] != dealt[group_of[str(record.id)]] for record in old)
+    return {"old": len(old), "added": len(records) - len(old), "moved": moved}
+
+
+def moved_since(before: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
+    """A sentence on how many records stand in another split than in the files of `before`; empty if there are none."""
+    held = {
+        row["id"]: name
+        for name in SPLITS
+        if (before / f"{name}.jsonl").is_file()
+        for row in read_jsonl(before / f"{name}.jsonl")
+    }
+    now = {row["id"]: name for name in SPLITS for row in rows[name] if row["id"] in held}
+    moved = sum(held[name] != split for name, split in now.items())
+    return f"{moved} of {len(now)} records that were dealt before stand in another split now" if held else ""
+
+
+def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **options: Any) -> None:
     """Writes {train,val,test,gold}.jsonl with id, source and group, sft_student_mental.jsonl (training rows as
-    LLaMA-Factory loads them), dataset_info.json and stats.json.
+    LLaMA-Factory loads them), dataset_info.json and stats.json. `before` holds the rows of an earlier run; how many moved is told.
 
     Rows of one input (a word-for-word repetition) share a group already. Raises UserError if a split stays empty.
     """
     which, scheme, instruction = options["view"], Scheme.from_dict(options["labels"]), options["instruction"]
     labels = {row["id"]: row["labels"] for row in read_jsonl(inputs["labels"] / "dataset.jsonl")}
     group_of = {row["id"]: row["group"] for row in read_jsonl(inputs["split"] / "groups.jsonl")}
-    records = [Record.from_dict(row) for row in read_jsonl(inputs["minimise"] / "unified_min.jsonl")]
-    groups: dict[str, list[str]] = defaultdict(list)
-    for record in records:
-        groups[group_of[str(record.id)]].append(str(record.id))
-    # The alarm that is rarest in the whole set names a group's stratum.
+    records = list(read_records(inputs["minimise"] / "unified_min.jsonl"))
     alarm = scheme.alarms[0] if scheme.alarms else None
-    order = Counter(str(labels[str(record.id)][alarm.name]) for record in records) if alarm else Counter[str]()
-    strata = {
-        name: min((str(labels[i][alarm.name]) for i in ids), key=lambda v: order[v]) if alarm else ""
-        for name, ids in groups.items()
+    risk_of = {str(record.id): str(labels[str(record.id)][alarm.name]) if alarm else "" for record in records}
+    rules = {
+        "val": options["val"],
+        "test": options["test"],
+        "seed": options["seed"],
+        "safe": str(alarm.safe) if alarm else None,
+        "min_per_class": options["min_per_class"],
     }
-    splits = assign(groups, strata, options["val"], options["test"], options["seed"])
+    splits = deal(strata_of(records, group_of, risk_of), **rules)
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "val": [], "test": [], "gold": []}
 
     def row(record: Record, group: str, output: str) -> dict[str, Any]:
@@ -82,14 +112,14 @@ def make(inputs: dict[str, Path], out: Path, **options: Any) -> None:
     for record in records:
         group = group_of[str(record.id)]
         rows[splits[group]].append(row(record, group, canonical(scheme, labels[str(record.id)])))
-    for record in (Record.from_dict(row) for row in read_jsonl(inputs["minimise"] / "gold.jsonl")):
+    for record in read_records(inputs["minimise"] / "gold.jsonl"):
         # Human labels may be of some fields only (PsySUICIDE knows the risk alone), in the scheme's order.
         held = {name: (record.labels or {})[name] for name in scheme.names if name in (record.labels or {})}
         rows["gold"].append(row(record, str(record.id), json.dumps(held, ensure_ascii=False)))
-    for name in ("train", "val", "test"):
+    for name in SPLITS:
         if not rows[name] and (name == "train" or options[name] > 0):
             raise UserError(
-                f"the split {name} is empty ({len(records)} records in {len(groups)} groups)",
+                f"the split {name} is empty ({len(records)} records in {len(splits)} groups)",
                 where="config: sft",
                 instead="more records, or a larger share for this split",
             )
@@ -102,8 +132,41 @@ def make(inputs: dict[str, Path], out: Path, **options: Any) -> None:
     write_json(
         out / "dataset_info.json", {"sft_student_mental": {"file_name": "sft_student_mental.jsonl", "columns": mapping}}
     )
-    stats = {
-        name: {"rows": len(of), "groups": len({row["group"] for row in of}), "fields": _counts(of, scheme)}
+    counts = {
+        name: {
+            "rows": len(of),
+            "groups": len({row["group"] for row in of}),
+            "sources": dict(Counter(row["source"] for row in of)),
+            "fields": _counts(of, scheme),
+        }
         for name, of in rows.items()
     }
-    write_json(out / "stats.json", {"view": which, "splits": stats})
+    warnings = few_in_test(counts, alarm, options["min_per_class"])
+    for sentence in [*warnings, moved_since(before, rows) if before else ""]:
+        if sentence:
+            tell(sentence)
+    stats = {
+        "view": which,
+        "splits": counts,
+        "warnings": warnings,
+        "stability": stability(records, group_of, risk_of, splits, rules),
+        "leak": leak_report(rows["train"], rows["test"]),
+    }
+    write_json(out / "stats.json", stats)
+
+
+def few_in_test(counts: dict[str, Any], alarm: Field | None, least: int) -> list[str]:
+    """A sentence for each value that raises an alarm and has fewer than `least` rows in test."""
+    if alarm is None:
+        return []
+    found = []
+    for value in alarm.values:
+        held, whole = (
+            sum(counts[name]["fields"][alarm.name].get(str(value), 0) for name in names)
+            for names in (("test",), SPLITS)
+        )
+        if value != alarm.safe and held < least:
+            found.append(
+                f"{alarm.name} {value}: {held} of {whole} rows are in test, fewer than {least}; what is measured of it says little"
+            )
+    return found

@@ -137,7 +137,9 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
         metavar="STAMP",
         help=f"{STAMPS}/{name}/<names>/<key>; its recipe lies in results/.recipes",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="processes it may use, where it can (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="processes it may use, where it can (default: 1)"
+    )
     arguments = parser.parse_args()
     with exit_on_user_error():
         make(name, arguments.entry, work, arguments.threads)

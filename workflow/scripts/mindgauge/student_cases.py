@@ -10,7 +10,16 @@ from mindgauge.records import Record, Turn
 from mindgauge.students import judge
 
 SEED, EACH = 20261124, 24
-GREETINGS = ("", "", "您好，", "老师，您好。", "你好，咨询师。", "不知道从哪里说起。", "憋了很久才来问。", "心理咨询师，您好，我想请教一件事。")
+GREETINGS = (
+    "",
+    "",
+    "您好，",
+    "老师，您好。",
+    "你好，咨询师。",
+    "不知道从哪里说起。",
+    "憋了很久才来问。",
+    "心理咨询师，您好，我想请教一件事。",
+)
 LATER = ("好的，我试试看。", "嗯，我明白了。", "谢谢您，我会照着做。", "我还是有些担心。", "那我们从哪里开始？")
 # who -> lines of which two or three are said. True: a student who speaks of themselves.
 CASES: dict[tuple[str, bool], tuple[str, ...]] = {

@@ -26,8 +26,12 @@ DIRECTION = re.compile(
 )
 FILLER = re.compile(r"^(?:嗯+|好的?|是的?|哦+|谢谢|对|你好|您好)*[。！？!?.，,…\s]*$")
 # What the site's helpers write of the asker, of themselves and of the site (PsyQA).
-GREETING = re.compile(r"^(?:亲爱的)?(?:题主|楼主|提问者)?(?:你好|您好)(?:呀|啊)?[，,。！!~\s]*|^亲爱的(?:题主|楼主)[，,：:\s]*")
-SITE = re.compile(r"[^。！？!?\n]*(?:壹心理|一心理|关注我|私信我|我的主页|点个?赞|答主|世界和我爱着?你)[^。！？!?\n]*[。！？!?~]*")
+GREETING = re.compile(
+    r"^(?:亲爱的)?(?:题主|楼主|提问者)?(?:你好|您好)(?:呀|啊)?[，,。！!~\s]*|^亲爱的(?:题主|楼主)[，,：:\s]*"
+)
+SITE = re.compile(
+    r"[^。！？!?\n]*(?:壹心理|一心理|关注我|私信我|我的主页|点个?赞|答主|世界和我爱着?你)[^。！？!?\n]*[。！？!?~]*"
+)
 ASKER = re.compile(r"题主|楼主")
 
 

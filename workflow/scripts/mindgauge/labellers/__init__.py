@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mindgauge.answers import canonical
-from mindgauge.files import read_jsonl, write_jsonl
+from mindgauge.files import write_jsonl
 from mindgauge.labels import Scheme
 from mindgauge.progress import Progress
-from mindgauge.records import Record
+from mindgauge.records import read_records
 
 
 def shard_of(identifier: str, shards: int) -> int:
@@ -28,8 +28,11 @@ def label(
 ) -> None:
     """Writes labels.jsonl ({id, labels, evidence}) for the records of one shard."""
     scheme = Scheme.from_dict(labels)
-    rows = (Record.from_dict(row) for row in read_jsonl(inputs["minimise"] / "unified_min.jsonl"))
-    records = [record for record in rows if shard_of(str(record.id), shards) == shard]
+    records = [
+        record
+        for record in read_records(inputs["minimise"] / "unified_min.jsonl")
+        if shard_of(str(record.id), shards) == shard
+    ]
     found: Iterator[dict[str, Any]]
     # Imported here, since each backend stands on other packages.
     if backend == "keywords":

@@ -84,7 +84,13 @@ def _decoded(text: str) -> str:
 
 
 def read(
-    reader: str, path: Path, source: str, role: Any, columns: dict[str, str], licence: str = "unknown", seen: Seen | None = None
+    reader: str,
+    path: Path,
+    source: str,
+    role: Any,
+    columns: dict[str, str],
+    licence: str = "unknown",
+    seen: Seen | None = None,
 ) -> Iterator[Record | Broken]:
     """The records of a source, one after another, and what could not be read. `seen` is filled on the way."""
     seen = seen if seen is not None else Seen()

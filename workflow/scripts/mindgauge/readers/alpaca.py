@@ -1,14 +1,16 @@
 """The form of LLaMA-Factory (alpaca): objects with instruction, input, output and, for dialogues, history: the CPsyCounD of the
 model hub, and what was exported from other sets. Turns are history's pairs, then instruction and input, then output."""
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mindgauge.readers.text import Seen
 from mindgauge.records import Record, Turn
 
-FORMAT = "one or more .json or .jsonl, of objects with instruction, input, output and perhaps history (pairs of strings)"
+FORMAT = (
+    "one or more .json or .jsonl, of objects with instruction, input, output and perhaps history (pairs of strings)"
+)
 SUFFIXES = (".json", ".jsonl")
 
 
@@ -29,12 +31,10 @@ def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
     """The dialogue of a row; a system prompt is no one's words and is left out."""
     asked = "\n".join(part for part in (item["instruction"], item.get("input")) if part and part.strip())
     pairs = [*(item.get("history") or []), (asked, item["output"])]
-    turns = [
-        Turn(role, text)
-        for client, counsellor in pairs
-        for role, text in (("client", client), ("counsellor", counsellor))
-        if text.strip()
-    ]
+    turns = []
+    for client, counsellor in pairs:
+        turns += [Turn("client", client), Turn("counsellor", counsellor)]
+    turns = [turn for turn in turns if turn.text.strip()]
     seen.roles.update(turn.role for turn in turns)
     name = item.get("id")
     return Record("", key if name is None else str(name), "dialogue", turns) if turns else "no turn"

@@ -1,9 +1,9 @@
 """Chat messages: OpenAI's {messages: [{role, content}]}, ShareGPT's {conversations: [{from, value}]} and EmoLLM's
 {conversation: [{system, input, output}]}. A system message is no one's words and is left out."""
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mindgauge.readers.roles import NAMED
 from mindgauge.readers.text import Seen
@@ -11,9 +11,19 @@ from mindgauge.records import Record, Turn
 
 FORMAT = "one or more .json or .jsonl, of objects with messages, conversations or conversation (a list of turns)"
 SUFFIXES = (".json", ".jsonl")
-Message = TypedDict("Message", {"role": str, "content": str})
+
+
+class Message(TypedDict):
+    role: str
+    content: str
+
+
 Shared = TypedDict("Shared", {"from": str, "value": str})
-Pair = TypedDict("Pair", {"input": str, "output": str})
+
+
+class Pair(TypedDict):
+    input: str
+    output: str
 
 
 class Chat(TypedDict):

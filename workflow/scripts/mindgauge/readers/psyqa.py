@@ -1,8 +1,8 @@
 """PsyQA: a JSON array of questions {questionID, question, description, keywords, answers: [{answer_text, …}]}."""
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mindgauge.readers.text import Seen
 from mindgauge.records import Record, Turn

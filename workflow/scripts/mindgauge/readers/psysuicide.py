@@ -4,9 +4,9 @@ Its eleven classes map on `risk_flag` as below (FIELD_NOTES 6). Two need a decis
 answer would be arguable: exploration of the subject without intent, and aggression by others.
 """
 
-from typing import Any
+from typing import Any, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from mindgauge.readers.text import Seen
 from mindgauge.records import Record, Turn

@@ -9,7 +9,9 @@ from mindgauge.records import Speaker, Turn
 SPEAKERS: dict[str, Speaker] = {
     **dict.fromkeys(("来访者", "求助者", "来访", "咨客", "案主", "求询者", "当事人", "患者", "用户"), "client"),
     **dict.fromkeys(("孩子", "儿子", "女儿", "学生", "同学", "男孩", "女孩", "A", "B", "甲", "乙"), "client"),
-    **dict.fromkeys(("心理咨询师", "咨询师", "支持者", "心理医生", "心理老师", "心理专家", "治疗师", "咨询员", "助手"), "counsellor"),
+    **dict.fromkeys(
+        ("心理咨询师", "咨询师", "支持者", "心理医生", "心理老师", "心理专家", "治疗师", "咨询员", "助手"), "counsellor"
+    ),
     **dict.fromkeys(("妈妈", "母亲", "爸爸", "父亲", "家长", "奶奶", "爷爷", "丈夫", "妻子", "老师"), "other"),
 }
 # A role, perhaps numbered, perhaps with who or as whom in brackets, perhaps in bold, and a colon of either width.
@@ -22,7 +24,9 @@ NOTE = re.compile(r"^\s*[（(]\s*(?:后续反馈|请注意|注|备注|未完待�
 # Roles as JSON names them.
 NAMED: dict[str, Speaker] = {
     **dict.fromkeys(("user", "human", "client", "seeker", "usr", "patient"), "client"),
-    **dict.fromkeys(("assistant", "gpt", "counselor", "counsellor", "supporter", "bot", "sys", "therapist"), "counsellor"),
+    **dict.fromkeys(
+        ("assistant", "gpt", "counselor", "counsellor", "supporter", "bot", "sys", "therapist"), "counsellor"
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Files to text, and text to JSON values: streaming, and each fault told with its line instead of raised."""
 
 import codecs
+import io
 import json
 import re
 from collections import Counter
@@ -76,8 +77,8 @@ def encoding_of(head: bytes) -> str:
 
 def opened(path: Path, seen: Seen) -> tuple[BinaryIO, str]:
     """The file and its encoding, counted with its line ends. Raises OSError."""
-    file = path.open("rb", buffering=CHUNK)
-    head = file.peek(CHUNK)
+    file = io.BufferedReader(io.FileIO(path), CHUNK)
+    head = file.peek(CHUNK)[:CHUNK]
     encoding = encoding_of(head)
     seen.files += 1
     seen.encodings[encoding] += 1
