@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check report verify clean-results lock sample
+.PHONY: help setup demo test test-all check check-data report verify clean-results lock sample
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
 	@snakefmt --check Snakefile rules
 	@$(SNAKEMAKE) --lint
 	@$(BIN)/python workflow/scripts/document_config.py --check
+
+check-data: setup  ## what is there of the configured corpora, before any job (CONFIG=my.yaml for an overlay)
+	@$(BIN)/python workflow/scripts/check_data.py --configfile $(CONFIG)
 
 report:  ## results/report.zip: the review in Snakemake's own viewer
 	@$(SNAKEMAKE) --profile profiles/demo --report results/report.zip

@@ -1,5 +1,5 @@
 # MindGauge: raw counselling corpora -> small screening models -> a reviewed report.
-# Named targets: all data labels sft train gguf evaluate report verify. Options: config/README.md.
+# Named targets: all data labels sft train gguf evaluate report verify export. Options: config/README.md.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -46,6 +46,11 @@ rule labels:
 rule sft:
     input:
         plan.targets("make_sft"),
+
+
+rule export:
+    input:
+        "results/export/README.md",
 
 
 rule train:

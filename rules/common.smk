@@ -24,6 +24,7 @@ STEPS = {
     "label": ["shard"],
     "merge_labels": [],
     "make_sft": [],
+    "export": [],
     "base": ["model"],
     "train": ["model"],
     "merge": ["model"],

@@ -53,3 +53,33 @@ rule view_sft:
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule make_export:
+    input:
+        needs_of("export"),
+    output:
+        "results/.entries/export/{key}",
+    log:
+        "results/logs/export/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/export.py --entry {output} > {log} 2>&1"
+
+
+rule view_export:
+    input:
+        EPOCH,
+        gates_of("export"),
+        entry=stamp_of("export"),
+    output:
+        "results/export/README.md",
+        "results/export/checksums.txt",
+    log:
+        "results/logs/view/export.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    bundling.bundle(step.inputs["quantise"], step.inputs["evaluate"], step.out, **step.params)
+    bundling.bundle(step.inputs, step.out, **step.params)
 
 
 if __name__ == "__main__":

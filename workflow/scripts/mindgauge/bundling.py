@@ -10,6 +10,9 @@ from mindgauge.answers import gbnf, json_schema
 from mindgauge.chat import END_TOKENS
 from mindgauge.files import files_below, read_json, sha256_file, write_json, write_text
 from mindgauge.labels import Scheme
+from mindgauge.licences import notices, refuse_text, restricted
+from mindgauge.progress import Progress
+from mindgauge.records import read_records
 
 LIMITS = """A screening aid, not a diagnosis: its labels are impressions from text and are to be read by a trained person, who decides.
 It misses cases: the table says how many of those with a risk it found, and on which rows. Do not use it to punish, rank or exclude anyone.
@@ -80,24 +83,15 @@ def card(
         f"## Agreement with human labels, on {gold['n']} gold rows\n" + _figures(gold, scheme) if gold else "",
         "## How to ask\nThe prompt is `prompt.txt`, one line end, and what the student says, as one user turn in `chat_template.jinja`. "
         "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama.",
-        "## Data and licences\nTrained on: " + ", ".join(sources) + ". See NOTICES.md.",
+        "## Data and licences\nTrained on: "
+        + "; ".join(f"{name} ({of['licence']})" for name, of in sources.items())
+        + ". Their notices are in NOTICES.md.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def notices(stanza: dict[str, Any], sources: dict[str, Any]) -> str:
-    """Licences and notices of the base model and the sources, which travel with the model."""
-    lines = ["# Notices", "", f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}", ""]
-    for name, source in sources.items():
-        lines.append(
-            f"- {name}: licence {source['licence']}; {source['notice'] or 'no notice'}; its text may {'' if source['redistribute'] else 'not '}be passed on"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def bundle(
-    quantised: Path,
-    evaluated: Path,
+    inputs: dict[str, Path],
     out: Path,
     *,
     model: str,
@@ -109,20 +103,28 @@ def bundle(
     sources: dict[str, Any],
     notice: str,
 ) -> None:
-    """Writes the bundle's files. It holds no text of any record."""
+    """Writes the bundle's files. It holds no text of any record; of a source whose text may not be passed on that is looked for
+    (`inputs["minimise"]`), and a UserError names it. Notices are of the sources that were trained on."""
     scheme = Scheme.from_dict(labels)
     gguf = f"{model}-{quant}.gguf"
     try:
-        os.link(quantised / "model.gguf", out / gguf)
+        os.link(inputs["quantise"] / "model.gguf", out / gguf)
     except OSError:  # another file system
-        shutil.copyfile(quantised / "model.gguf", out / gguf)
-    metrics = read_json(evaluated / "metrics.json")
+        shutil.copyfile(inputs["quantise"] / "model.gguf", out / gguf)
+    metrics = read_json(inputs["evaluate"] / "metrics.json")
+    trained = read_json(inputs["sft"] / "stats.json")["splits"]
+    used = {
+        name: of for name, of in sources.items() if any(name in trained[split]["sources"] for split in ("train", "val"))
+    }
     write_text(out / "prompt.txt", instruction + "\n")
     write_text(out / "chat_template.jinja", template)
     write_text(out / "grammar.gbnf", gbnf(scheme))
     write_json(out / "schema.json", json_schema(scheme))
     write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
-    write_text(out / "README.md", card(model, quant, stanza, sources, metrics, scheme, notice))
-    write_text(out / "NOTICES.md", notices(stanza, sources))
+    write_text(out / "README.md", card(model, quant, stanza, used, metrics, scheme, notice))
+    base = f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}"
+    write_text(out / "NOTICES.md", notices(base, used))
     write_json(out / "metrics.json", metrics)
+    records = Progress(read_records(inputs["minimise"] / "unified_min.jsonl"), what="records compared")
+    refuse_text(files_below(out), records if restricted(sources) else (), sources)
     write_text(out / "checksums.txt", "".join(f"{sha256_file(path)}  {path.name}\n" for path in files_below(out)))

@@ -139,6 +139,14 @@ class Evaluate(Section):
     batch_size: int = Field(16, ge=1, description="Rows at once for the transformers variants.")
 
 
+class Export(Section):
+    """Handing the supervised rows on (`snakemake … export`)."""
+
+    leave_out_restricted: bool = Field(
+        False, description="Leave out the rows of sources with `redistribute: false`, instead of refusing the export."
+    )
+
+
 class Report(Section):
     """The report."""
 
@@ -177,6 +185,7 @@ class Config(Section):
     train: Train = Field(Train(), description="Training numbers for all models.")
     quants: list[Quant] = Field(["Q4_K_M"], min_length=1, description="What every model is quantised to.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
+    export: Export = Field(Export(), description="Handing the supervised rows on.")
     report: Report = Field(Report(), description="The report.")
     models: list[Name] = Field(min_length=1, description="Which stanzas of models.yaml `all` builds.")
     extra_models: dict[Name, Model] = Field({}, description="Stanzas beside those of models.yaml, for overlays.")

@@ -12,6 +12,7 @@ from typing import Any
 from mindgauge import raw, readers
 from mindgauge.config import Settings, read_yaml
 from mindgauge.files import write_text
+from mindgauge.licences import refuse_sources
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
 
@@ -135,6 +136,11 @@ class Plan:
     def _template(self, model: str) -> str:
         family = self.settings.model(model).family
         return Path(f"config/templates/{family}.jinja").read_text(encoding="utf-8")
+
+    def _terms(self) -> dict[str, Any]:
+        """The licence, the notice and `redistribute` of each source."""
+        terms = {"licence", "notice", "redistribute"}
+        return {name: source.model_dump(include=terms) for name, source in self.settings.config.sources.items()}
 
     # Steps: group of packages, params, inputs, lists
 
@@ -288,7 +294,6 @@ class Plan:
 
     def _bundle(self, model: str, quant: str) -> Any:
         stanza = self.settings.model(model)
-        sources = self.settings.config.sources
         params = {
             "model": model,
             "quant": quant,
@@ -296,14 +301,23 @@ class Plan:
             "template": self._template(model),
             "instruction": self.settings.instruction,
             "labels": self.labels,
-            "sources": {
-                name: source.model_dump(include={"licence", "notice", "redistribute"})
-                for name, source in sources.items()
-            },
+            "sources": self._terms(),
             "notice": self.settings.config.report.notice,
         }
-        inputs = {"quantise": self._key("quantise", model, quant), "evaluate": self._key("evaluate", model, quant)}
-        return "core", params, inputs, {}
+        inputs = {
+            "quantise": self._key("quantise", model, quant),
+            "evaluate": self._key("evaluate", model, quant),
+            "minimise": self._content("minimised", "unified_min.jsonl"),
+            "sft": self._content("sft", "stats.json"),
+        }
+        return "data", params, inputs, {}
+
+    def _export(self) -> Any:
+        config = self.settings.config
+        sources = self._terms()
+        if not config.export.leave_out_restricted:
+            refuse_sources(sources, sources, "the exported dataset")
+        return "data", {"sources": sources, **config.export.model_dump()}, {"sft": self._content("sft")}, {}
 
     def _report(self) -> Any:
         config = self.settings.config

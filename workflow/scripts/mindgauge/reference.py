@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from mindgauge.config import Config, Data, Evaluate, Label, Model, Report, Sft, Source, Train
+from mindgauge.config import Config, Data, Evaluate, Export, Label, Model, Report, Sft, Source, Train
+from mindgauge.records import RECORD
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
@@ -17,6 +18,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "sft": Sft,
     "train": Train,
     "evaluate": Evaluate,
+    "export": Export,
     "report": Report,
     "A stanza of models.yaml": Model,
 }
@@ -82,4 +84,6 @@ def documents() -> dict[Path, str]:
         Path("config/README.md"): reference(),
         Path("config/schemas/config.schema.json"): schema(Config),
         Path("config/schemas/model.schema.json"): schema(Model),
+        Path("config/schemas/record.schema.json"): json.dumps(RECORD.json_schema(), indent=2, ensure_ascii=False)
+        + "\n",
     }

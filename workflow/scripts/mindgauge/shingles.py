@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 SIZE = 4
-# Odd 64-bit constants (the fractional parts of square roots); the product mixes each place of a shingle differently.
-PLACES = np.array([0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1], dtype=np.uint64)
+# An odd 64-bit constant (the golden ratio's fraction); its powers weigh the places of a shingle.
+FACTOR = 0x9E3779B97F4A7C15
 
 
 def packed(text: str) -> str:
@@ -13,13 +13,13 @@ def packed(text: str) -> str:
     return "".join(char for char in text if char.isalnum())
 
 
-def shingles(text: str) -> npt.NDArray[np.uint64]:
-    """A 64-bit number for each different 4-gram of the packed text; one for a shorter text."""
-    codes = np.frombuffer(packed(text).ljust(SIZE).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    count = len(codes) - SIZE + 1
+def shingles(text: str, size: int = SIZE) -> npt.NDArray[np.uint64]:
+    """A 64-bit number for each different `size`-gram of the packed text; one for a shorter text. Sorted."""
+    codes = np.frombuffer(packed(text).ljust(size).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    count = len(codes) - size + 1
     mixed = np.zeros(count, dtype=np.uint64)
-    for place, factor in enumerate(PLACES):
-        mixed += (codes[place : place + count] + np.uint64(1)) * factor
+    for place in range(size):
+        mixed += (codes[place : place + count] + np.uint64(1)) * np.uint64(pow(FACTOR, 2 * place + 1, 1 << 64))
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(32)
