@@ -5,20 +5,19 @@ from collections import Counter
 import pytest
 from conftest import ROOT
 
-from mindgauge import identities, ingesting, keywords, labellers, labelling, minimising, sft, splitting, unifying
+from mindgauge import ingesting, keywords, labellers, labelling, minimising, sft, splitting, unifying
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, read_jsonl, write_jsonl
 from mindgauge.readers.roles import PREFIX
-from mindgauge.records import Record, Turn
-from mindgauge.students import judge
+from mindgauge.records import RECORD, Record, Turn, from_line, read_records, to_line, write_records
 
 SOURCES = {
     "cpsycound": ("cpsycound", "CPsyCounD", "train"),
     "cpsycoune": ("cpsycoune", "CPsyCounE", "train"),
     "psyqa": ("psyqa", "PsyQA", "train"),
-    "gold": ("jsonl", "gold.jsonl", "gold"),
+    "gold": ("table", "gold.jsonl", "gold"),
 }
-RULES = {"min_counsellor_chars": 80, "length_rule": "total", "max_turns": 12, "max_chars": 2000}
+RULES = {"threshold": 2.5, "min_chars": 80, "length_rule": "total", "max_turns": 12, "max_chars": 2000}
 
 
 def dialogue(*texts, kind="dialogue"):
@@ -51,6 +50,7 @@ def chain(tmp_path_factory, scheme):
         val=0.08,
         test=0.2,
         seed=1,
+        min_per_class=10,
         labels=scheme.to_dict(),
     )
     return made
@@ -86,9 +86,10 @@ def test_no_group_straddles_a_split(chain):
 
 def test_splits_hold_their_shares_of_every_risk(chain):
     splits = read_json(chain["sft"] / "stats.json")["splits"]
+    assert splits["test"]["sources"].keys() == splits["train"]["sources"].keys()
     for value, train in splits["train"]["fields"]["risk_flag"].items():
         total = sum(splits[name]["fields"]["risk_flag"].get(value, 0) for name in ("train", "val", "test"))
-        assert 0.12 <= splits["test"]["fields"]["risk_flag"][value] / total <= 0.3 and train > 0
+        assert 0.12 <= splits["test"]["fields"]["risk_flag"][value] / total <= 0.35 and train > 0
 
 
 def test_the_training_file_loads_as_llama_factory_reads_it(chain):
@@ -97,15 +98,6 @@ def test_the_training_file_loads_as_llama_factory_reads_it(chain):
     assert info["columns"] == {"prompt": "instruction", "query": "input", "response": "output"}
     assert all(set(row) == {"instruction", "input", "output"} for row in rows)
     assert len(rows) == sum(1 for _ in read_jsonl(chain["sft"] / "train.jsonl"))
-
-
-def test_students_are_told_from_parents_and_adults(chain):
-    kept = [Record.from_dict(row) for row in read_jsonl(chain["minimise"] / "unified_min.jsonl")]
-    assert len(kept) > 380
-    assert not any("我儿子" in record.words("client") or "我在公司" in record.words("client") for record in kept)
-    assert judge(dialogue("我现在读高三，月考没考好。")).student
-    assert not judge(dialogue("我女儿上初三，成绩掉得厉害。")).student
-    assert "parent" in judge(dialogue("我女儿上初三。")).evidence
 
 
 def test_the_sample_is_what_its_generator_writes(tmp_path):
@@ -121,25 +113,9 @@ def test_the_sample_is_what_its_generator_writes(tmp_path):
     assert made == {path: text for path, text in held.items() if path.name != "README.md"}
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("我叫周明远，电话13800000001", "我叫[姓名1]，电话[电话1]"),
-        ("加我QQ：100000017，再说一遍100000017", "加我QQ：[QQ1]，再说一遍100000017"),
-        ("发到 a.b@example.com 或 https://example.com/x?y=1", "发到 [邮箱1] 或 [网址1]"),
-        ("小林，我在海宁市第三中学", "[姓名1]，我[学校1]"),
-        ("等了一小时，小组里没人", "等了一小时，小组里没人"),
-        ("我考了650分，排在1200名", "我考了650分，排在1200名"),
-    ],
-)
-def test_identities(text, wanted):
-    found = identities.replace([text])[0][0]
-    assert found == wanted or (found.replace("在海宁市第三中学", "") and "[学校1]" in found)
-
-
-def test_one_thing_has_one_placeholder_in_a_record():
-    texts, counts = identities.replace(["13800000001", "13800000002和13800000001"])
-    assert texts == ["[电话1]", "[电话2]和[电话1]"] and counts == {"电话": 3}
+def unified(record):
+    found = unifying.unify_record(record)
+    return from_line(found.line, "here") if found.line else found.reason
 
 
 def test_unify_joins_strips_and_drops():
@@ -147,21 +123,83 @@ def test_unify_joins_strips_and_drops():
         "s",
         "k",
         "dialogue",
-        [Turn("client", "（沉默）甲"), Turn("client", "来访者：乙"), Turn("counsellor", "嗯。"), Turn("client", "丙")],
+        [
+            Turn("client", "（沉默）甲"),
+            Turn("client", "（沉默）来访者：（叹气）来访者：乙"),
+            Turn("counsellor", "嗯。"),
+            Turn("client", "丙（一段时间后）丁（认知行为疗法）"),
+        ],
     )
-    found, _, _ = unifying.unify_record(record)
-    assert [turn.text for turn in found.turns] == ["甲\n乙\n丙"] and len(found.id) == 16
-    assert unifying.unify_record(dialogue("", "只有咨询师说话"))[1] == "the client says nothing"
+    found = unified(record)
+    assert [turn.text for turn in found.turns] == ["甲\n乙\n丙丁（认知行为疗法）"] and len(found.id) == 16
+    assert unified(dialogue("", "只有咨询师说话")) == "the client says nothing"
+
+
+def test_the_words_of_others_in_the_room_are_not_the_clients():
+    record = Record("s", "k", "dialogue", [Turn("client", "甲"), Turn("other", "他在家里也这样"), Turn("client", "乙")])
+    found = unified(record)
+    assert found.words("client") == "甲\n乙" and sft.view(found, "dialogue").count("旁人：") == 1
+
+
+def test_the_sites_own_words_are_taken_out_of_answers():
+    answer = "题主你好，抱抱。我是壹心理的答主，欢迎关注我。题主的处境我能理解，先照顾好自己。世界和我爱着你。"
+    found = unified(Record("s", "k", "qa", [Turn("client", "问"), Turn("counsellor", answer)], keywords=["王老师"]))
+    assert found.words("counsellor") == "抱抱。你的处境我能理解，先照顾好自己。"
+    assert found.keywords == ["[姓名1]老师"]
 
 
 def test_the_id_is_of_the_words_alone():
     one, other = dialogue("甲", "乙"), dialogue("甲", "乙")
     other.source, other.key = "t", "l"
-    assert (
-        unifying.unify_record(one)[0].id
-        == unifying.unify_record(other)[0].id
-        != unifying.unify_record(dialogue("甲", "丙"))[0].id
-    )
+    assert unified(one).id == unified(other).id != unified(dialogue("甲", "丙")).id
+
+
+def test_several_processes_make_the_same_bytes(chain, tmp_path):
+    unifying.unify([chain[name] for name in SOURCES], tmp_path, threads=2)
+    for name in ("unified.jsonl", "stats.json"):
+        assert (tmp_path / name).read_bytes() == (chain["unify"] / name).read_bytes()
+
+
+def test_records_are_checked_on_write_and_read(tmp_path):
+    record = dialogue("甲", "乙")
+    assert from_line(to_line(record), "here") == record
+    write_records(tmp_path / "r.jsonl", [record, record])
+    with (tmp_path / "r.jsonl").open("ab") as file:
+        file.write(to_line(record).replace(b'"client"', b'"someone"'))
+    with pytest.raises(UserError, match=r"turns\.0\.role") as error:
+        list(read_records(tmp_path / "r.jsonl"))
+    assert "r.jsonl:3" in str(error.value) and "甲" not in str(error.value) and "someone" not in str(error.value)
+    record.id = "no id"
+    with pytest.raises(UserError, match="id: "):
+        to_line(record)
+    assert RECORD.json_schema() == read_json(ROOT / "config/schemas/record.schema.json")
+
+
+def test_zero_students_is_one_clear_error(tmp_path):
+    write_records(tmp_path / "unified.jsonl", [from_line(unifying.unify_record(dialogue("在公司上班", "乙")).line, "")])
+    with pytest.raises(UserError, match=r"no record is left.*not a student speaking of themselves"):
+        minimising.minimise(tmp_path, tmp_path, **RULES)
+
+
+def test_the_audit_sheet_holds_records_on_both_sides(chain):
+    import csv
+
+    with (chain["minimise"] / "student_audit.csv").open(encoding="utf-8-sig", newline="") as sheet:
+        rows = list(csv.DictReader(sheet))
+    assert {row["taken"] for row in rows} == {"yes", "no"} and {row["source"] for row in rows} == set(SOURCES) - {
+        "gold"
+    }
+    for row in rows:
+        assert (float(row["score"]) >= RULES["threshold"]) == (row["taken"] == "yes")
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "kept"),
+    [("total", "dialogue", True), ("longest", "dialogue", False), ("each", "dialogue", False), ("total", "qa", False)],
+)
+def test_the_length_rule(rule, kind, kept):
+    record = Record("s", "k", kind, [Turn("client", "甲"), *[Turn("counsellor", "字" * 30)] * 3])
+    assert (minimising.counsellor_chars(record, rule) >= 80) is kept
 
 
 def test_crop_keeps_the_most_recent_turns_whole():
@@ -171,22 +209,13 @@ def test_crop_keeps_the_most_recent_turns_whole():
     assert [turn.text for turn in minimising.crop([Turn("client", "abc")], 12, 2)] == ["bc"]
 
 
-def test_near_duplicates_and_one_question_share_a_group():
-    long = "这学期开始以后我每天都睡不好，白天上课总是走神，回到宿舍也不想跟人说话，周末也不想出门。"
-    records = [
-        Record("s", str(number), "qa", [Turn("client", text)], question=question, id=f"{number:016x}")
-        for number, (text, question) in enumerate(
-            [
-                (long, None),
-                (long + "怎么办", None),
-                ("完全不同的一段话，讲的是社团里排练合唱的事情。", "同一个问题写在这里给大家看"),
-                ("又一段别的话，说图书馆座位和食堂新菜。", "同一个问题写在这里给大家看"),
-                ("嗯", None),
-            ]
-        )
-    ]
-    groups = list(splitting.group(records, 0.7, 128).values())
-    assert groups[0] == groups[1] and groups[2] == groups[3] and len(set(groups)) == 3
+def test_cropping_a_question_keeps_the_end_of_the_question_and_the_best_answer():
+    turns = [Turn("client", "问" * 1500 + "尾"), Turn("counsellor", "短" * 90), Turn("counsellor", "长" * 1800)]
+    record = Record("s", "k", "qa", turns)
+    verdict = minimising.Verdict(9, ())
+    assert minimising.minimised(record, verdict, **RULES) == ""
+    assert sum(len(turn.text) for turn in record.turns) <= 2000
+    assert record.turns[0].text.endswith("尾") and set(record.turns[1].text) == {"长"}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +288,7 @@ def test_gold_labels_outside_the_scheme_are_quarantined(tmp_path, scheme):
         ],
     )
     out = tmp_path / "out"
-    ingesting.ingest(tmp_path / "g.jsonl", out, "g", "jsonl", "gold", {}, scheme.to_dict())
+    ingesting.ingest(tmp_path / "g.jsonl", out, "g", "table", "gold", {}, scheme.to_dict())
     assert read_json(out / "stats.json")["kept"] == 1 and len(list(read_jsonl(out / "quarantine.jsonl"))) == 2
     assert "乙" not in (out / "quarantine.jsonl").read_text()
 

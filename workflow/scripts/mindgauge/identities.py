@@ -97,7 +97,7 @@ TITLED = re.compile(rf"(?=(?P<it>(?:{COMPOUND})|{SURNAME}[\u4e00-\u9fff]{{0,2}}?
 NICKED = re.compile(rf"(?P<it>[小老阿](?:{SURNAME}|{_one_of('nicked_given')}))")
 MASKED = re.compile(rf"(?P<it>(?![于向任管]){SURNAME}(?:某某|某人|某(?![个种些件次])|[Xx×＊*]{{1,2}}))")
 SCHOOL = re.compile(
-    r"(?P<kind>大学|学院|中学|小学|高中|初中|附中|附小|实验学校|职校|技校|职高|[一二三四五六七八九十]中)(?=(?P<after>.?))"
+    r"(?P<kind>大学|学院|中学|小学|高中|初中|附中|附小|实验学校|职校|技校|职高|[一二三四五六七八九十]中(?!学))"
 )
 SCHOOL_PARTS = re.compile(
     r"第?[一二三四五六七八九十\d]+|师范|理工|科技|实验|外国语|外语|财经|医科|工业|农业|林业|交通|民族|职业|技术|职业技术|电子|邮电|政法|体育|艺术|音乐|美术|中医药|附属|市|县|省|区|镇|国际|双语|育才|希望"
@@ -443,8 +443,11 @@ def replace(texts: list[str]) -> Replaced:
     """Puts placeholders into the texts of one record. A name or handle found once is replaced wherever it stands in it."""
     numbers: dict[tuple[str, str], int] = {}
     counts: dict[str, int] = {}
+    kinds: dict[str, str] = {}
 
     def put(kind: str, what: str) -> str:
+        # What was a QQ number where it was announced is one where it stands alone.
+        kind = kinds.setdefault(what, kind)
         counts[kind] = counts.get(kind, 0) + 1
         if kind == "年龄":
             return f"[{band(what)}]"
