@@ -360,6 +360,8 @@ def _places(text: str, words: Words) -> Iterator[Found]:
         start, end = match.span()
         at, word, _ = words.at(start)
         last, ending, _ = words.at(end - 1)
+        if match[0] in ORDINARY:
+            continue  # 幸福安康
         if at == start and (
             last + len(ending) == end or len(match[0]) > 2 or (word == match[0][:2] and match[0][-1] in "市省")
         ):
