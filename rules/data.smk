@@ -153,6 +153,12 @@ rule view_split:
         entry=stamp_of("split"),
     output:
         "results/data/groups.jsonl",
+        report(
+            "results/data/stats_split.json",
+            caption="../report/stats.rst",
+            category="Data",
+            labels={"table": "split groups"},
+        ),
     log:
         "results/logs/view/split.log",
     localrule: True

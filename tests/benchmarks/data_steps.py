@@ -32,8 +32,9 @@ IDENTITIES = ("我叫周明远。", "电话13800000001。", "室友王思远也�
 
 def words() -> list[str]:
     """The two-character words of the synthetic sample's sentences: shuffled they make sentences that no two records share."""
-    import make_sample
     import rjieba
+
+    import make_sample
 
     held = [text for of in (make_sample.DEPRESSION, make_sample.ANXIETY) for lines in of.values() for text in lines]
     held += [text for lines in make_sample.BURDENS.values() for text in lines] + make_sample.LIGHT

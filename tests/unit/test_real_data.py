@@ -107,7 +107,7 @@ def test_few_ordinary_words_are_taken_for_identities(real):
 
 
 def test_rewritten_questions_share_a_group(real):
-    stats = read_json(real["root"] / "split/stats.json")
+    stats = read_json(real["root"] / "split/stats_split.json")
     student = read_json(real["root"] / "minimise/stats_min.json")
     assert stats["records"] == student["kept"] > stats["groups"] and stats["joined"] > 0
     assert stats["largest"] < 0.05 * stats["records"]

@@ -3,6 +3,14 @@ import pytest
 from mindgauge import cataloguing, reporting
 from mindgauge.files import read_json, write_json
 
+PLANTED = {
+    "planted": 40,
+    "recall_numbers_and_handles": 0.987,
+    "recall_names": 0.95,
+    "recall_all": 0.96,
+    "kinds": {"mobile": {"planted": 40, "found": 38}},
+}
+
 
 def metrics(scheme, f1, gold=True):
     of = {
@@ -43,17 +51,68 @@ def inputs(tmp_path, scheme, gold):
         for name in ("train", "val", "test", "gold")
     }
     files = {
-        "ingest/stats.json": {"read": 20, "kept": 19, "quarantined": 1, "by_reason": {"no role": 1}},
+        "ingest/stats.json": {
+            "read": 20,
+            "kept": 19,
+            "quarantined": 1,
+            "by_reason": {"no role": 1},
+            "files": 20,
+            "encodings": {"gb18030": 20},
+            "line_ends": {"CRLF": 20},
+            "repeated_keys": 0,
+        },
         "unify/stats.json": {
             "read": 19,
             "kept": 18,
-            "sources": {"s": {"kept": 18, "dropped": {"twice": 1}}},
-            "identities": {},
+            "sources": {
+                "s": {
+                    "kept": 18,
+                    "dropped": {"twice": 1},
+                    "turns": {"median": 9.0, "p90": 12.0},
+                    "chars": {"median": 500.0, "p90": 900.0},
+                }
+            },
+            "identities": {"姓名": 4},
+            "words": 1000,
+            "ordinary_words_replaced": 1,
+            "over_replacement": 0.001,
+            "identity_test": {
+                "seen": PLANTED,
+                "held_out": PLANTED,
+                "ordinary_sentences": 80,
+                "ordinary_changed": 1,
+            },
         },
-        "minimise/stats_min.json": {"kept": 12, "sources": {"s": {"kept": 12, "dropped": {"short": 6}}}},
-        "split/stats.json": {"records": 12, "groups": 10, "joined": 2, "largest": 2},
+        "minimise/stats_min.json": {
+            "kept": 12,
+            "sources": {"s": {"kept": 12, "dropped": {"short": 6}}},
+            "themes": {"s": {"exam": 7}},
+            "student_test": {half: {"cases": 300, "precision": 1.0, "recall": 0.8} for half in ("seen", "held_out")},
+        },
+        "split/stats_split.json": {
+            "records": 12,
+            "groups": 10,
+            "joined": 2,
+            "largest": 2,
+            "across_sources": 1,
+            "pairs": {"same opening": 2},
+        },
         "labels/stats.json": {"labeller": "keywords"},
-        "sft/stats.json": {"splits": splits},
+        "sft/stats.json": {
+            "splits": splits,
+            "warnings": ["risk_flag violence: 3 of 40 rows are in test, fewer than 10"],
+            "stability": {"old": 11, "moved": 1},
+            "leak": {
+                "rows": 12,
+                "of": 12,
+                "median": 0.1,
+                "p90": 0.2,
+                "p99": 0.3,
+                "max": 0.4,
+                "near": 0,
+                "near_from": 0.5,
+            },
+        },
         "baselines/majority.json": {**metrics(scheme, 0.1, gold), "size_bytes": None},
         "train/run.json": {"parameters": 1000, "trainable_parameters": 10, "seconds": 3.0, "device": "cpu"},
         "train/train_results.json": {"steps": 3, "rows": 12, "shortened": 0},
@@ -92,6 +151,18 @@ def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
     page = (out / "index.html").read_text()
     assert "not a diagnosis" in page and "12356" in page and "synthetic" in page
     assert "http:" not in page and "https:" not in page and str(tmp_path) not in page
+    # the data section: encodings, themes, identities, the student filter, leaks, warnings
+    for part in (
+        "20 gb18030",
+        "exam 7",
+        "98.7 %",
+        "38 of 40",
+        "80 %",
+        "same opening",
+        "reach 0.5",
+        "3 of 40 rows are in test",
+    ):
+        assert part in page, part
     assert "few cases" in page  # three cases are no exact figure
     assert "beats the majority baseline on 4 of 4 labels" in page
     assert ("nothing is said about agreement with humans" in page) != gold

@@ -4,7 +4,7 @@ import csv
 import functools
 import hashlib
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,7 @@ def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
     student_audit.csv (a sample to be checked by hand; it holds text) and stats_min.json; returns how many records there are to
     label. Raises UserError if none is left."""
     accounts: dict[str, Account] = {}
-    themed: Counter[str] = Counter()
+    themed: dict[str, Counter[str]] = defaultdict(Counter)
     audit = Audit(rules["threshold"])
     gold = 0
 
@@ -175,7 +175,7 @@ def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
                     account.drop(found.reason)
                     continue
                 account.keep(found.turns, found.chars)
-                themed.update(found.themes)
+                themed[found.source].update(found.themes)
                 yield found.line
 
         count = write_lines(out / "unified_min.jsonl", kept())
@@ -185,7 +185,7 @@ def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
         {
             **totals(accounts),
             "gold": gold,
-            "themes": dict(themed),
+            "themes": {source: dict(counts) for source, counts in themed.items()},
             "student_test": student_cases.measure(rules["threshold"]),
         },
     )

@@ -376,7 +376,7 @@ class Plan:
             add(f"data/ingest/{source}", "ingest", (source,), "stats.json", "quarantine.jsonl")
         add("data", "unify", (), "unified.jsonl", "stats.json")
         add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json", "student_audit.csv")
-        add("data", "split", (), "groups.jsonl")
+        add("data", "split", (), "groups.jsonl", "stats_split.json")
         add("labels", "merge_labels", (), "dataset.jsonl", "stats.json")
         add(
             "sft",

@@ -44,7 +44,7 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         },
         "unify": read_json(inputs["unify"] / "stats.json"),
         "minimise": read_json(inputs["minimise"] / "stats_min.json"),
-        "split": read_json(inputs["split"] / "stats.json"),
+        "split": read_json(inputs["split"] / "stats_split.json"),
         "labels": read_json(inputs["labels"] / "stats.json"),
         "sft": read_json(inputs["sft"] / "stats.json"),
         "baselines": baselines,

@@ -137,7 +137,7 @@ def group(
 
 
 def split(entry: Path, out: Path, near_duplicate: float, permutations: int) -> None:
-    """Writes groups.jsonl ({id, group}) and stats.json."""
+    """Writes groups.jsonl ({id, group}) and stats_split.json."""
     ids, groups, sources, joined = group(read_records(entry / "unified_min.jsonl"), near_duplicate, permutations)
     write_jsonl(out / "groups.jsonl", ({"id": name, "group": of} for name, of in zip(ids, groups, strict=True)))
     members: dict[str, list[str]] = {}
@@ -151,4 +151,4 @@ def split(entry: Path, out: Path, near_duplicate: float, permutations: int) -> N
         "across_sources": sum(len(set(of)) > 1 for of in members.values()),
         "pairs": joined,
     }
-    write_json(out / "stats.json", stats)
+    write_json(out / "stats_split.json", stats)
