@@ -16,13 +16,11 @@ import threading
 import time
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
-sys.path[:0] = [str(SCRIPTS), str(Path(__file__).parents[1])]
-
 from mindgauge import ingesting, minimising, splitting, unifying
 from mindgauge.files import write_jsonl
 from mindgauge.labels import Scheme
 
+SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 RULES = {"threshold": 2.5, "min_chars": 80, "length_rule": "total", "max_turns": 12, "max_chars": 2000}
 NEAR, PERMUTATIONS, COPIES, TURNS = 0.7, 128, 0.03, 10
 STUDENT = ("我现在读高三，", "我是大二的学生，", "我今年上初二，")
@@ -34,6 +32,7 @@ def words() -> list[str]:
     """The two-character words of the synthetic sample's sentences: shuffled they make sentences that no two records share."""
     import rjieba
 
+    sys.path.append(str(SCRIPTS))
     import make_sample
 
     held = [text for of in (make_sample.DEPRESSION, make_sample.ANXIETY) for lines in of.values() for text in lines]
