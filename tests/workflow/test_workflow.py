@@ -242,6 +242,11 @@ def test_one_model_by_its_file(first):
             ["not of the format 'psyqa'", "reader: cpsycoune"],
         ),
         ("{extra_models: {tiny-llama: {path: no/such}}}", "all", ["no/such"]),
+        (
+            "{sources: {psyqa: {redistribute: false}}}",
+            "export",
+            ["text of psyqa, which may not be passed on", "sources.psyqa.redistribute", "leave_out_restricted"],
+        ),
     ],
 )
 def test_bad_input_is_one_message_before_any_job(tmp_path_factory, tiny, overlay, target, said):
