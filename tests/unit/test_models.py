@@ -15,8 +15,9 @@ from mindgauge import bundling, chat, converting, evaluating, inference, merging
 from mindgauge.answers import all_answers, gbnf, parse
 from mindgauge.config import Train
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, write_jsonl
+from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
 from mindgauge.gguf_header import read_header
+from mindgauge.records import Record, Turn, write_records
 
 FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
 INSTRUCTION = "读学生的话，输出一行 JSON。"
@@ -268,10 +269,19 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
     out = tmp_path / "bundle"
     out.mkdir()
     stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
-    sources = {"s": {"licence": "none", "notice": "a notice", "redistribute": False}}
+    sources = {
+        "s": {"licence": "none", "notice": "a notice", "redistribute": False},
+        "unused": {"licence": "none", "notice": "of no use here", "redistribute": False},
+    }
+    split = {"sources": {"s": 44}}
+    write_json(tmp_path / "stats.json", {"splits": {"train": split, "val": split}})
+    held = [
+        Record("s", row["id"], "qa", [Turn("client", row["input"])], id=row["id"])
+        for row in read_jsonl(rows / "train.jsonl")
+    ]
+    write_records(tmp_path / "unified_min.jsonl", held)
     bundling.bundle(
-        made["quantise"],
-        evaluating_out,
+        {"quantise": made["quantise"], "evaluate": evaluating_out, "minimise": tmp_path, "sft": tmp_path},
         out,
         model=made["name"],
         quant="Q4_K_M",
@@ -296,7 +306,8 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
         "checksums.txt",
     }
     card = (out / "README.md").read_text()
-    assert "not a diagnosis" in card and "12356" in card and "a notice" in (out / "NOTICES.md").read_text()
+    notices = (out / "NOTICES.md").read_text()
+    assert "not a diagnosis" in card and "12356" in card and "a notice" in notices and "of no use" not in notices
     assert subprocess.run(["sha256sum", "-c", "checksums.txt"], cwd=out, capture_output=True).returncode == 0
     text = "".join(path.read_text() for path in out.iterdir() if path.suffix != ".gguf")
     assert not any(row["input"] in text for row in read_jsonl(rows / "test.jsonl"))
