@@ -115,8 +115,8 @@ def test_one_learning_rate_reruns_that_models_chain_only(first):
 def test_a_normalisation_rewritten_to_the_same_output_trains_nothing(first):
     first.edit(
         "workflow/scripts/mindgauge/unifying.py",
-        're.sub(r"[ \\t\\u3000]+", " ", line).strip()',
-        '" ".join(re.split(r"[ \\t\\u3000]+", line)).strip()',
+        're.sub(r"[ \\t\\u3000\\xa0]+", " ", line).strip()',
+        '" ".join(re.split(r"[ \\t\\u3000\\xa0]+", line)).strip()',
     )
     ran = set(first.ran("all"))
     assert "make_unify" in ran and not ran & (COSTLY | {"make_label", "make_split", "make_sft"})
