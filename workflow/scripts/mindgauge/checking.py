@@ -34,7 +34,7 @@ def check_source(name: str, source: Source) -> Checked:
         found.instead = f"put it there (data/README.md says where to get it), or take sources.{name} out of the config"
         return found
     for record in Progress(
-        readers.read(source.reader, path, name, source.role, source.columns, seen=found.seen), what=name
+        readers.read(source.reader, path, name, source.role, source.names, seen=found.seen), what=name
     ):
         if isinstance(record, Record):
             found.records += 1

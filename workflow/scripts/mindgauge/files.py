@@ -11,7 +11,7 @@ from typing import Any
 from mindgauge.errors import UserError
 
 # A directory named like a file of a corpus is told: it stands where a file should be.
-RAW_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".ndjson", ".csv", ".parquet"})
+RAW_SUFFIXES = frozenset({".txt", ".json", ".jsonl", ".ndjson", ".csv", ".xlsx", ".parquet"})
 
 
 @contextmanager

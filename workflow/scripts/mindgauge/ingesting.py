@@ -10,16 +10,25 @@ from mindgauge import readers
 from mindgauge.errors import UserError
 from mindgauge.files import atomic_path, write_json
 from mindgauge.labels import Scheme
-from mindgauge.progress import Progress
+from mindgauge.progress import Progress, tell
 from mindgauge.readers.text import Seen
 from mindgauge.records import Broken, Record, write_records
 
+TOLD = 10
 
-def out_of_scheme(labels: dict[str, Any], scheme: Scheme) -> str:
-    """The name of the first label the scheme does not know, or whose value it does not; empty if there is none."""
-    return next(
-        (name for name, value in labels.items() if name not in scheme.names or value not in scheme[name].values), ""
-    )
+
+def out_of_scheme(labels: dict[str, Any], scheme: Scheme, names: dict[str, Any]) -> str:
+    """Which columns hold a label the scheme does not know, or a value it does not, and what is allowed (never the value: it may
+    be anything somebody typed); empty if there is none."""
+    wrong = []
+    for name, value in labels.items():
+        if name not in scheme.names:
+            wrong.append(f"column {names.get('labels', 'labels')}: a label that is not in the scheme")
+        # type(), since True == 1 and 1.0 == 1
+        elif not any(type(value) is type(allowed) and value == allowed for allowed in scheme[name].values):
+            allowed = ", ".join(map(str, scheme[name].values))
+            wrong.append(f"column {names.get(name, name)}: not one of {allowed}")
+    return "; ".join(dict.fromkeys(wrong))
 
 
 def ingest(
@@ -28,14 +37,19 @@ def ingest(
     source: str,
     reader: str,
     role: str,
-    columns: dict[str, str],
+    names: dict[str, Any],
     labels: dict[str, Any],
     licence: str = "unknown",
 ) -> None:
     """Writes records.jsonl, quarantine.jsonl ({file, line, reason}) and stats.json (read = kept + quarantined; reasons,
-    files, encodings, line ends, role names, keys that stand twice). Raises UserError if no record is left."""
+    files, encodings, line ends, role names, keys that stand twice). `names` is what the config says of the source's own names
+    (Source.names). The faults of gold are told, too, since somebody can put them right. Raises UserError if no record is
+    left."""
     scheme = Scheme.from_dict(labels)
+    if reader == "table" and role == "gold":  # a sheet of gold has its labels under their own names
+        names = {name: name for name in scheme.names} | names
     reasons: Counter[str] = Counter()
+    first: dict[str, str] = {}
     seen = Seen()
     keys: set[int] = set()
     repeated = 0
@@ -44,24 +58,27 @@ def ingest(
 
         def refused(found: Broken) -> None:
             reasons[found.reason] += 1
+            first.setdefault(found.reason, f"{found.file}, line or row {found.line}")
             quarantine.write(json.dumps(found.to_dict(), ensure_ascii=False) + "\n")
 
         def kept() -> Iterator[Record]:
             nonlocal repeated
-            for found in Progress(readers.read(reader, raw, source, role, columns, licence, seen), what="records"):
+            for found in Progress(readers.read(reader, raw, source, role, names, licence, seen), what="records"):
                 if isinstance(found, Broken):
                     refused(found)
                 elif role == "gold" and not found.labels:
-                    refused(Broken(found.key, 0, "a gold record without labels"))
-                elif found.labels and (bad := out_of_scheme(found.labels, scheme)):
-                    name = bad if bad in scheme.names else "a further one"
-                    refused(Broken(found.key, 0, f"the label {name} is not in the scheme, or its value is not"))
+                    refused(Broken(seen.file, seen.line, "a gold record without labels"))
+                elif found.labels and (wrong := out_of_scheme(found.labels, scheme, names)):
+                    refused(Broken(seen.file, seen.line, wrong))
                 else:
                     repeated += hash(found.key) in keys
                     keys.add(hash(found.key))
                     yield found
 
         count = write_records(out / "records.jsonl", kept())
+    if role == "gold":
+        for reason, number in reasons.most_common(TOLD):
+            tell(f"{number} x {reason} (first: {first[reason]})")
     if not count:
         raise UserError(
             f"no record of {source} could be read ({sum(reasons.values())} quarantined; most often: "

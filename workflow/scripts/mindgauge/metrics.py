@@ -1,7 +1,7 @@
 """Figures of a set of answers against a reference. An answer that cannot be parsed counts as wrong, never as missing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -38,6 +38,7 @@ def field_metrics(field: Field, answers: Sequence[Labels | None], references: Se
     precision, recall, f1, support = precision_recall_fscore_support(
         expected, places, labels=range(len(values)), zero_division=0
     )
+    chosen = Counter(places)
     hits = Counter(e for e, p in zip(expected, places, strict=True) if e == p)
     found: dict[str, Any] = {
         "accuracy": round(sum(hits.values()) / n, 4),
@@ -51,6 +52,8 @@ def field_metrics(field: Field, answers: Sequence[Labels | None], references: Se
                 "f1": round(float(f1[place]), 4),
                 "support": int(support[place]),
                 "wilson": wilson(hits[place], int(support[place])),
+                "given": chosen[place],
+                "precision_wilson": wilson(hits[place], chosen[place]),
             }
             for place, value in enumerate(values)
         },
@@ -72,17 +75,21 @@ def field_metrics(field: Field, answers: Sequence[Labels | None], references: Se
     return found
 
 
+def raises_alarm(alarms: Sequence[Field], labels: Mapping[str, Value] | None) -> bool:
+    """Does one of the labels `alarms` stand on another value than its safe one? An answer that cannot be parsed raises none."""
+    return labels is not None and any(labels[field.name] != field.safe for field in alarms)
+
+
 def any_alarm(scheme: Scheme, answers: Sequence[Labels | None], references: Sequence[Labels]) -> dict[str, Any] | None:
     """Recall of the cases in which the reference raises an alarm of any class (an answer that raises another class's
     counts as found), the miss rate, and how often an alarm is false."""
     alarms = [field for field in scheme.alarms if all(field.name in reference for reference in references)]
     if not alarms:
         return None
-
-    def raised(labels: Labels | None) -> bool:
-        return labels is not None and any(labels[field.name] != field.safe for field in alarms)
-
-    cases = [(raised(reference), raised(answer)) for reference, answer in zip(references, answers, strict=True)]
+    cases = [
+        (raises_alarm(alarms, reference), raises_alarm(alarms, answer))
+        for reference, answer in zip(references, answers, strict=True)
+    ]
     support = sum(real for real, _ in cases)
     hits = sum(real and found for real, found in cases)
     false = sum(found and not real for real, found in cases)
@@ -91,6 +98,7 @@ def any_alarm(scheme: Scheme, answers: Sequence[Labels | None], references: Sequ
         "recall": round(hits / support, 4) if support else None,
         "miss_rate": round(1 - hits / support, 4) if support else None,
         "wilson": wilson(hits, support),
+        "miss_wilson": wilson(support - hits, support),
         "false_alarms": false,
         "false_alarm_rate": round(false / (len(cases) - support), 4) if len(cases) > support else None,
     }

@@ -4,20 +4,23 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mindgauge import planted
 from mindgauge.accounts import Account, totals
 from mindgauge.files import write_json
-from mindgauge.identities import replace
+from mindgauge.gold import join_gold
+from mindgauge.identities import replace as without_identities
 from mindgauge.parallel import over_batches
 from mindgauge.progress import Progress
 from mindgauge.readers.roles import PREFIX
-from mindgauge.records import Record, Turn, from_line, to_line, write_lines
+from mindgauge.records import Broken, Record, Turn, from_line, to_line, write_lines
 
 ID_DIGITS = 16
+# So a record stands in its line before it has an id; only rows of gold may name one of ours.
+UNNAMED = b'"id":null'
 # What happens in the room, in brackets: at the beginning of a turn anything short, elsewhere what these words give away.
 DIRECTION = re.compile(
     r"^\s*[（(【][^）)】\n]{1,20}[）)】]\s*"
@@ -77,6 +80,7 @@ class Unified:
     identities: dict[str, int] | None = None
     words: int = 0
     ordinary: int = 0
+    named: bool = False
 
 
 def unify_record(record: Record) -> Unified:
@@ -94,7 +98,7 @@ def unify_record(record: Record) -> Unified:
         return Unified(record.source, reason="the client says nothing")
     question = clean(record.question) if record.question else ""
     # The question groups records for the split, and keywords travel too; they must carry no identity either.
-    found = replace([*(turn.text for turn in turns), question, *record.keywords])
+    found = without_identities([*(turn.text for turn in turns), question, *record.keywords])
     texts, rest = found.texts[: len(turns)], found.texts[len(turns) :]
     record.turns = [Turn(turn.role, text) for turn, text in zip(turns, texts, strict=True)]
     record.question, record.keywords = rest[0] or None, rest[1:]
@@ -116,24 +120,48 @@ def unify_lines(lines: list[bytes]) -> list[Unified]:
     return [unify_record(from_line(line, "records.jsonl")) for line in lines]
 
 
+def _lines(entries: list[Path]) -> Iterator[bytes]:
+    for entry in entries:
+        with (entry / "records.jsonl").open("rb") as held:
+            yield from held
+
+
+def _joined(row: Record | Broken) -> Unified:
+    """What became of a row of gold that names a record: that record's words with human labels, words of its own, or a fault."""
+    if isinstance(row, Broken):
+        return Unified("", reason=row.reason)
+    if row.id is None:
+        return unify_record(row)
+    chars = sum(len(turn.text) for turn in row.turns)
+    return Unified(row.source, to_line(row), str(row.id), turns=len(row.turns), chars=chars, named=True)
+
+
 def unify(entries: list[Path], out: Path, threads: int = 1) -> None:
     """Writes unified.jsonl and stats.json: per source read = kept + dropped by reason, lengths and turns; the identities
-    replaced, and the recall of the replacement on the planted test set."""
+    replaced, and the recall of the replacement on the planted test set. Rows of gold that name a record of ours by its id (an
+    audit sheet that came back) come last and take that record's words."""
     seen: set[int] = set()
+    named = [from_line(line, "records.jsonl") for line in _lines(entries) if UNNAMED not in line]
+    wanted = {str(row.id) for row in named}
+    known: dict[str, Record] = {}
     accounts: dict[str, Account] = {}
     identities: dict[str, int] = {}
     words = ordinary = 0
 
-    def lines() -> Iterator[bytes]:
-        for entry in entries:
-            with (entry / "records.jsonl").open("rb") as held:
-                yield from held
+    def unified() -> Iterator[Unified]:
+        """All but the named rows, then those, which need the others' words."""
+        for found in over_batches(unify_lines, (line for line in _lines(entries) if UNNAMED in line), threads):
+            if found.id in wanted:
+                known[found.id] = from_line(found.line, "unified.jsonl")
+            yield found
+        for row, joined_row in zip(named, join_gold(named, known), strict=True):
+            yield replace(_joined(joined_row), source=row.source)
 
     def kept() -> Iterator[bytes]:
         nonlocal words, ordinary
-        for found in Progress(over_batches(unify_lines, lines(), threads), what="records"):
+        for found in Progress(unified(), what="records"):
             account = accounts.setdefault(found.source, Account())
-            if found.line and int(found.id, 16) in seen:
+            if found.line and not found.named and int(found.id, 16) in seen:
                 found.line, found.reason = b"", "the same words stand in another record"
             if not found.line:
                 account.drop(found.reason)
@@ -152,6 +180,6 @@ def unify(entries: list[Path], out: Path, threads: int = 1) -> None:
         "words": words,
         "ordinary_words_replaced": ordinary,
         "over_replacement": round(ordinary / words, 6) if words else 0.0,
-        "identity_test": planted.measure(lambda text: replace([text]).texts[0]),
+        "identity_test": planted.measure(lambda text: without_identities([text]).texts[0]),
     }
     write_json(out / "stats.json", stats)

@@ -2,8 +2,9 @@
 
 A module says its FORMAT in words and its SUFFIXES, and makes records by one of: `from_text` (a file of text is a record),
 `from_file` (a file of JSON is a record), `from_item` (each item of a JSON file is one), `from_row` (each row of a table).
-SHAPE is the type the JSON must have. Each returns the record, or why there is none. Opening, decoding, faults and counts are
-here and in `text`, the same for all.
+SHAPE is the type the JSON must have. Each returns the record, or why there is none. `names` is what the config says of the
+source's own names (`Source.names`): which column of a table holds what, what a class of PsySUICIDE stands for. Opening,
+decoding, faults and counts are here and in `text`, the same for all.
 """
 
 import itertools
@@ -49,9 +50,10 @@ def _shaped(reader: str, value: Any) -> str:
     return ""
 
 
-def _of_file(reader: str, file: Path, columns: dict[str, str], seen: Seen) -> Iterator[Record | Broken]:
+def _of_file(reader: str, file: Path, names: dict[str, Any], seen: Seen) -> Iterator[Record | Broken]:
     """The records of one file."""
     module = READERS[reader]
+    seen.file, seen.line = file.name, 1
     if hasattr(module, "from_text"):
         text = read_text(file, seen)
         made = text if isinstance(text, Broken) else module.from_text(text, file, seen)
@@ -68,11 +70,11 @@ def _of_file(reader: str, file: Path, columns: dict[str, str], seen: Seen) -> It
             if isinstance(found, Broken):
                 yield found
                 continue
-            key = f"{file.stem}-{number}"
+            seen.line = found.line
             made = (
-                module.from_row(found.value, key, columns)
+                module.from_row(found.value, f"{file.stem}-{found.line}", names, seen)
                 if rows
-                else _shaped(reader, found.value) or module.from_item(found.value, key, seen)
+                else _shaped(reader, found.value) or module.from_item(found.value, f"{file.stem}-{number}", names, seen)
             )
             yield made if not isinstance(made, str) else Broken(file.name, found.line, made)
 
@@ -88,14 +90,18 @@ def read(
     path: Path,
     source: str,
     role: Any,
-    columns: dict[str, str],
+    names: dict[str, Any],
     licence: str = "unknown",
     seen: Seen | None = None,
 ) -> Iterator[Record | Broken]:
-    """The records of a source, one after another, and what could not be read. `seen` is filled on the way."""
+    """The records of a source, one after another, and what could not be read. `seen` is filled on the way; while a record is
+    looked at, it says where that one stands."""
     seen = seen if seen is not None else Seen()
     for file in raw_files(path, READERS[reader].SUFFIXES, seen):
-        for found in [file] if isinstance(file, Broken) else _of_file(reader, file, columns, seen):
+        for found in [file] if isinstance(file, Broken) else _of_file(reader, file, names, seen):
+            if isinstance(found, Record) and role != "gold" and not found.words("client") and found.id:
+                # Only a row of gold may leave its words to the record that it names.
+                found = Broken(seen.file, seen.line, table.no_text(names))
             if isinstance(found, Record):
                 found.source, found.role, found.licence = source, role, licence
                 found.key = _decoded(found.key)
@@ -105,18 +111,18 @@ def read(
             yield found
 
 
-def _fits(reader: str, path: Path, columns: dict[str, str]) -> bool:
-    """Is one of the first records of this format?"""
-    found = itertools.islice(read(reader, path, "", "train", columns), LOOK)
+def _fits(reader: str, path: Path, names: dict[str, Any]) -> bool:
+    """Is one of the first records of this format? (Of gold more is taken than of other sources.)"""
+    found = itertools.islice(read(reader, path, "", "gold", names), LOOK)
     return any(isinstance(record, Record) for record in found)
 
 
-def check(reader: str, path: Path, source: str, columns: dict[str, str]) -> None:
+def check(reader: str, path: Path, source: str, names: dict[str, Any]) -> None:
     """Looks at the first records of a source. Raises UserError if none is of the declared format, naming the reader that
     fits if one does."""
-    if _fits(reader, path, columns):
+    if _fits(reader, path, names):
         return
-    other = next((name for name in READERS if name != reader and _fits(name, path, columns)), None)
+    other = next((name for name in READERS if name != reader and _fits(name, path, {})), None)
     raise UserError(
         f"the raw files of {source} are not of the format {reader!r}: {READERS[reader].FORMAT}",
         where=f"sources.{source}: {path}",

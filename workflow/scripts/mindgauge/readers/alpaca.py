@@ -27,7 +27,7 @@ class Exchange(TypedDict):
 SHAPE = Exchange
 
 
-def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
+def from_item(item: dict[str, Any], key: str, names: dict[str, Any], seen: Seen) -> Record | str:
     """The dialogue of a row; a system prompt is no one's words and is left out."""
     asked = "\n".join(part for part in (item["instruction"], item.get("input")) if part and part.strip())
     pairs = [*(item.get("history") or []), (asked, item["output"])]

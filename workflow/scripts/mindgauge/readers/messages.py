@@ -38,7 +38,7 @@ class Chat(TypedDict):
 SHAPE = Chat
 
 
-def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
+def from_item(item: dict[str, Any], key: str, names: dict[str, Any], seen: Seen) -> Record | str:
     """The dialogue of an object."""
     said = [(turn["role"], turn["content"]) for turn in item.get("messages", [])]
     said += [(turn["from"], turn["value"]) for turn in item.get("conversations", [])]

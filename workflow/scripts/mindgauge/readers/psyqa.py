@@ -30,7 +30,7 @@ class Question(TypedDict):
 SHAPE = Question
 
 
-def from_item(item: dict[str, Any], key: str, seen: Seen) -> Record | str:
+def from_item(item: dict[str, Any], key: str, names: dict[str, Any], seen: Seen) -> Record | str:
     """The client's question and description, then every answer that has a text."""
     asked = "\n".join(part.strip() for part in (item["question"], item.get("description")) if part and part.strip())
     if not asked:

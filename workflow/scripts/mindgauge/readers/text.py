@@ -28,7 +28,8 @@ BLANK, BETWEEN = re.compile(r"[ \t\r\n]*"), re.compile(r"[ \t\r\n,]*")
 
 @dataclass
 class Seen:
-    """What was met while a source was read: files by encoding and by line end, files left out by suffix, role names."""
+    """What was met while a source was read: files by encoding and by line end, files left out by suffix, role names; and where
+    the reading is now: the file, and the line (of a spreadsheet the row) that what is being read begins at."""
 
     files: int = 0
     encodings: Counter[str] = field(default_factory=Counter)
@@ -36,6 +37,8 @@ class Seen:
     left_out: Counter[str] = field(default_factory=Counter)
     roles: Counter[str] = field(default_factory=Counter)
     nul_bytes: int = 0
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
