@@ -50,6 +50,93 @@ def parse(scheme: Scheme, text: str) -> dict[str, Value]:
     return found
 
 
+class _Object(dict[str, Any]):
+    """A JSON object that remembers whether a key stood in it twice."""
+
+    doubled = False
+
+    @classmethod
+    def of(cls, pairs: list[tuple[str, Any]]) -> "_Object":
+        found = cls(pairs)
+        found.doubled = len(found) != len(pairs)
+        return found
+
+
+def _objects(scheme: Scheme, text: str) -> tuple[list[_Object], bool]:
+    """The outermost JSON objects that hold a key of the scheme, and whether nothing else stands around them."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Object.of)
+    found, rest, at = [], [], 0
+    while (start := text.find("{", at)) >= 0:
+        rest.append(text[at:start])
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):  # ValueError also for integers of thousands of digits
+            value, end = None, start + 1
+        if isinstance(value, _Object) and not set(scheme.names).isdisjoint(value):
+            found.append(value)
+        else:
+            # The answer may lie in it: {"answer": {…}}.
+            end = start + 1
+            rest.append("{")
+        at = end
+    rest.append(text[at:])
+    return found, not "".join(rest).strip()
+
+
+def _restored(scheme: Scheme, found: _Object) -> tuple[dict[str, Value] | None, list[str]]:
+    """The labels of one object, or None, and what was repaired, or what is wrong."""
+    if found.doubled:
+        return None, ["a key stands twice"]
+    labels: dict[str, Value] = {}
+    notes = []
+    for field in scheme.fields:
+        value: Any = found.get(field.name)
+        if isinstance(value, str) and value not in field.values:
+            numbers = {str(number): number for number in field.values if isinstance(number, int)}
+            if value in numbers:
+                value = numbers[value]
+                notes.append("numbers as strings")
+        if field.name in found:
+            labels[field.name] = value
+    try:
+        canonical(scheme, labels)
+    except AnswerError as error:
+        return None, [str(error)]
+    if set(found) != set(labels):
+        notes.append("keys of no label")
+    if [name for name in found if name in labels] != list(scheme.names):
+        notes.append("keys in another order")
+    return labels, notes  # in key order, since the fields were gone through
+
+
+def repair(scheme: Scheme, text: str) -> tuple[dict[str, Value] | None, str]:
+    """The labels in a freely generated text, and a note: what was repaired, or, with None, why there are none.
+
+    The answer is looked for after the end of reasoning (`</think>`), in prose, code fences or another object. Keys may
+    stand in another order or beside others, and numbers may be strings. A key that is missing or stands twice, a value out
+    of range, and several answers that differ are not repaired. The note never quotes the text.
+    """
+    reasoning, closed, after = text.rpartition("</think>")
+    # Reasoning that never ended may hold an answer that was being weighed, not given.
+    if "<think>" in after:
+        return None, "the reasoning has no end"
+    found, alone = _objects(scheme, after)
+    if not found:
+        return None, "no JSON object with a label"
+    tried = [_restored(scheme, item) for item in found]
+    labels, notes = tried[0]
+    if any(other != labels for other, _ in tried):
+        return None, "several answers that differ"
+    if labels is None:
+        return None, notes[0]
+    notes = sorted({note for _, of in tried for note in of})
+    if closed and reasoning.replace("<think>", "").strip():
+        notes.append("reasoning before it")
+    if not alone or len(found) > 1:
+        notes.append("words around it")
+    return labels, "repaired: " + ", ".join(notes) if notes else ""
+
+
 def all_answers(scheme: Scheme) -> list[str]:
     """Every valid answer (640 for the default scheme), in a fixed order."""
     return [
