@@ -21,7 +21,7 @@ STEPS = {
     "unify": [],
     "minimise": [],
     "split": [],
-    "label": ["shard"],
+    "label": ["voter", "shard"],
     "merge_labels": [],
     "make_sft": [],
     "export": [],
@@ -44,21 +44,23 @@ wildcard_constraints:
     key="[0-9a-f]{20}",
     source="[A-Za-z0-9][A-Za-z0-9.-]*",
     model="[a-z0-9][a-z0-9.-]*",
+    voter="[0-9]+-[a-z-]+",
     shard="[0-9]+",
     quant="[A-Z0-9_]+",
     variant="[A-Za-z0-9_]+",
 
 
-def ask_gate(name):
-    """What a gate says; raises until its checkpoint has run."""
+def ask_gate(name, fact=None):
+    """What a gate says; raises until its checkpoint has run, and while it does not say `fact` (an older program wrote it)."""
     kind, _, of = name.partition("/")
     wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
     asked = getattr(checkpoints, f"{kind}_gate")
     path = Path(asked.get(**wildcards).output[0])
     # In the midst of a run Snakemake takes a checkpoint for done whose file was lost.
-    if not path.is_file():
+    found = read_json(path) if path.is_file() else None
+    if found is None or (fact and fact not in found["facts"]):
         raise IncompleteCheckpointException(asked.rule, checkpoint_target(str(path)))
-    return read_json(path)
+    return found
 
 
 def planned(method, step):

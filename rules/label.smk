@@ -1,19 +1,38 @@
-# Student records -> labels, in shards.
+# Student and gold records -> labels, by one or more labellers, in shards.
 
 
 rule make_label:
     input:
         needs_of("label"),
     output:
-        "results/.entries/label/{shard}/{key}",
+        "results/.entries/label/{voter}/{shard}/{key}",
     log:
-        "results/logs/label/{shard}/{key}.log",
-    threads: 4
+        "results/logs/label/{voter}/{shard}/{key}.log",
+    wildcard_constraints:
+        voter="[0-9]+-(keywords|file|openai)",
+    threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=4000,
+        runtime=720,
     shell:
         "python workflow/scripts/label.py --entry {output} > {log} 2>&1"
+
+
+rule make_label_by_model:
+    input:
+        needs_of("label"),
+    output:
+        "results/.entries/label/{voter}/{shard}/{key}",
+    log:
+        "results/logs/label/{voter}/{shard}/{key}.log",
+    wildcard_constraints:
+        voter="[0-9]+-(llama-cpp|transformers)",
+    threads: 8
+    resources:
+        mem_mb=32000,
+        runtime=720,
+    shell:
+        "python workflow/scripts/label.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
 rule make_merge_labels:
@@ -58,6 +77,16 @@ rule view_labels:
             category="Labels",
             labels={"table": "labels"},
         ),
+        report(
+            "results/labels/gold.json",
+            caption="../report/stats.rst",
+            category="Labels",
+            labels={"table": "labeller against human labels"},
+        ),
+        "results/labels/needs_review.csv",
+        "results/labels/audit.csv",
+        "results/labels/audit.xlsx",
+        "results/labels/audit_weights.json",
     log:
         "results/logs/view/labels.log",
     localrule: True

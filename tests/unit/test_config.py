@@ -67,7 +67,7 @@ def test_the_training_defaults_are_those_of_the_specification():
             {"extra_models": {"x": {"hub": "a/b", "licence": "MIT", "family": "qwen3", "train": {"learning_rat": 1}}}},
             ["learning_rat", "instead: learning_rate"],
         ),
-        ({"label": {"backend": "llama-cpp"}}, ["needs a GGUF"]),
+        ({"label": {"backend": "llama-cpp"}}, ["llama-cpp needs model", "label.model"]),
         ({"sft": {"val": 0.5, "test": 0.5}}, ["nothing is left to train on"]),
         ({"prompt": "no/such.txt"}, ["the prompt does not exist"]),
     ],
@@ -87,3 +87,23 @@ def test_a_broken_yaml_names_its_line(tmp_path):
     (tmp_path / "models.yaml").write_text("a: {b: 1\nc: 2\n")
     with pytest.raises(UserError, match=r"models\.yaml:\d"):
         Settings(BASE, models_file=tmp_path / "models.yaml")
+
+
+def test_the_classes_of_psysuicide_are_laid_over_the_default_and_checked():
+    from mindgauge.config import Source
+    from mindgauge.readers.psysuicide import CLASSES
+
+    assert Source(path="p", reader="psysuicide").names == CLASSES
+    stanza = {"path": "p", "reader": "psysuicide", "role": "gold", "classes": {"关于自杀的探索": "suicidal"}}
+    source = Settings(over(BASE, {"sources": {"gold": stanza}})).config.sources["gold"]
+    assert source.names == {**CLASSES, "关于自杀的探索": "suicidal"} and source.names["他人攻击行为"] is None
+    with pytest.raises(UserError, match="'murder', which is no value of risk_flag") as error:
+        Settings(over(BASE, {"sources": {"gold": stanza | {"classes": {"用户攻击行为": "murder"}}}}))
+    assert "sources.gold.classes" in str(error.value) and "none, suicidal, self_harm, violence" in str(error.value)
+
+
+def test_the_classes_need_a_risk_flag(tmp_path):
+    (tmp_path / "labels.yaml").write_text("fields: [{name: mood, kind: ordinal, values: [0, 1]}]")
+    sources = {"gold": {"path": "p", "reader": "psysuicide"}}
+    with pytest.raises(UserError, match="the label scheme has no risk_flag"):
+        Settings(over(BASE, {"labels": str(tmp_path / "labels.yaml"), "sources": sources}))

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 from conftest import ROOT
@@ -37,9 +36,25 @@ def chain(tmp_path_factory, scheme):
     unifying.unify([made[name] for name in SOURCES], made["unify"])
     minimising.minimise(made["unify"], made["minimise"], **RULES)
     splitting.split(made["minimise"], made["split"], 0.7, 128)
-    labellers.label({"minimise": made["minimise"]}, made["label"], made["label"], "keywords", 0, 1, scheme.to_dict())
+    labellers.label(
+        {"minimise": made["minimise"]},
+        made["label"],
+        None,
+        backend="keywords",
+        labels=scheme.to_dict(),
+        buckets=[f"{number:02x}" for number in range(256)],
+        options={},
+        pace={},
+    )
     labelling.merge(
-        made["minimise"], [made["label"]], made["labels"], {"backend": "keywords"}, "instruction", scheme.to_dict()
+        made["minimise"],
+        {"0-keywords": [made["label"]]},
+        made["labels"],
+        voters={"0-keywords": {"backend": "keywords", "instruction": None}},
+        vote="majority",
+        min_confidence=0.0,
+        audit_per_class=5,
+        labels=scheme.to_dict(),
     )
     inputs = {"minimise": made["minimise"], "split": made["split"], "labels": made["labels"]}
     sft.make(
@@ -51,6 +66,8 @@ def chain(tmp_path_factory, scheme):
         test=0.2,
         seed=1,
         min_per_class=10,
+        oversample_risk=1,
+        leave_out_below=0.0,
         labels=scheme.to_dict(),
     )
     return made
@@ -67,8 +84,10 @@ def test_every_record_is_accounted_for(chain):
     for name, of in minimised["sources"].items():
         assert of["read"] == stats["sources"][name]["kept"] == of["kept"] + sum(of["dropped"].values())
     assert minimised["kept"] == read_json(chain["labels"] / "stats.json")["labelled"]
-    splits = read_json(chain["sft"] / "stats.json")["splits"]
-    assert sum(splits[name]["rows"] for name in ("train", "val", "test")) == minimised["kept"]
+    rows = read_json(chain["sft"] / "stats.json")
+    splits = rows["splits"]
+    dealt = sum(splits[name]["rows"] for name in ("train", "val", "test"))
+    assert dealt + sum(rows["left_out"].values()) == minimised["kept"] and dealt > 0.9 * minimised["kept"]
     assert splits["gold"]["rows"] == minimised["gold"] == 60
 
 
@@ -243,34 +262,6 @@ def test_keyword_levels_name_their_rules():
     found = keywords.label("每天都很低落，喘不上气，月考没考好")
     assert found.labels == {"depression_level": 2, "anxiety_level": 3, "risk_flag": "none", "student_distress_score": 6}
     assert found.evidence["student_distress_score"] == ["exams"]
-
-
-def test_a_lost_or_doubled_label_stops_the_merge(tmp_path, scheme):
-    labels = {"depression_level": 0, "anxiety_level": 0, "risk_flag": "none", "student_distress_score": 0}
-    write_jsonl(tmp_path / "unified_min.jsonl", [{"id": "a"}, {"id": "b"}])
-    write_jsonl(tmp_path / "labels.jsonl", [{"id": "a", "labels": labels, "evidence": {}}])
-    arguments = (tmp_path / "out", {"backend": "file"}, "x", scheme.to_dict())
-    with pytest.raises(UserError, match="1 records have no label"):
-        labelling.merge(tmp_path, [tmp_path], *arguments)
-    with pytest.raises(UserError, match="labelled twice"):
-        labelling.merge(tmp_path, [tmp_path, tmp_path], *arguments)
-
-
-def test_a_label_file_is_joined_by_id(tmp_path, scheme):
-    from mindgauge.labellers import label_file
-
-    labels = {"depression_level": 0, "anxiety_level": 0, "risk_flag": "none", "student_distress_score": 0}
-    write_jsonl(tmp_path / "l.jsonl", [{"id": "a", **labels}])
-    one, other = dialogue("甲"), dialogue("乙")
-    one.id, other.id = "a", "b"
-    assert [row["labels"] for row in label_file.label([one], scheme, tmp_path / "l.jsonl")] == [labels]
-    with pytest.raises(UserError, match="no labels for the record b"):
-        list(label_file.label([other], scheme, tmp_path / "l.jsonl"))
-
-
-def test_shards_hold_every_record_once(chain):
-    ids = [row["id"] for row in read_jsonl(chain["minimise"] / "unified_min.jsonl")]
-    assert sorted(Counter(labellers.shard_of(name, 3) for name in ids)) == [0, 1, 2]
 
 
 def test_the_dialogue_view_names_who_speaks():

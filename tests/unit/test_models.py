@@ -9,95 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, numbers, template
 
-from mindgauge import bundling, chat, converting, evaluating, inference, merging, quantising, tiny_models, training
-from mindgauge.answers import all_answers, gbnf, parse
-from mindgauge.config import Train
+from mindgauge import bundling, chat, evaluating, inference, quantising
+from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
+from mindgauge.files import read_json, read_jsonl, write_json
 from mindgauge.gguf_header import read_header
 from mindgauge.records import Record, Turn, write_records
-
-FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
-INSTRUCTION = "读学生的话，输出一行 JSON。"
-STRINGS = [
-    "我睡不着😢，怎么办？",
-    "１２３　ＡＢＣ",
-    "第一行\n第二行\n\n第四行",
-    "a'll I'm 3.14 1000",
-    "“引号”……——《书》",
-    "\t空白  两个",
-    '{"a": 1}',
-    "考试650分 100%",
-    "🏫👩‍🎓",
-    "ﬁ ﬀ ㎏",
-]
-
-
-def numbers(**change):
-    return {
-        **Train().model_dump(),
-        "gradient_accumulation": 1,
-        "max_steps": 12,
-        "eval_steps": 6,
-        "save_steps": 6,
-        "learning_rate": 3e-3,
-        "lora_dropout": 0.0,
-        **change,
-    }
-
-
-def template(family):
-    return (ROOT / f"config/templates/{family}.jinja").read_text()
-
-
-@pytest.fixture(scope="session")
-def rows(tmp_path_factory, scheme):
-    """Supervised rows in which the text decides the answer."""
-    root = tmp_path_factory.mktemp("sft")
-    answers = all_answers(scheme)[::160]
-    made = [
-        {
-            "id": f"{n:016x}",
-            "source": "s",
-            "group": str(n),
-            "instruction": INSTRUCTION,
-            "input": f"{'甲乙丙丁'[n % 4]}事第{n}次，{STRINGS[n % 10]}",
-            "output": answers[n % 4],
-        }
-        for n in range(60)
-    ]
-    for name, of in {"train": made[:44], "val": made[44:48], "test": made[48:54], "gold": made[54:]}.items():
-        write_jsonl(root / f"{name}.jsonl", of)
-    return root
-
-
-@pytest.fixture(scope="session")
-def bases(tmp_path_factory, scheme):
-    """The tiny models, hardly trained."""
-    root = tmp_path_factory.mktemp("bases")
-    for name in FAMILIES:
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
-    return root
-
-
-@pytest.fixture(
-    scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)]
-)
-def made(request, tmp_path_factory, bases, rows):
-    """One model through train, merge, convert and quantise."""
-    name, family = request.param, FAMILIES[request.param]
-    root = tmp_path_factory.mktemp(name)
-    parts = {part: root / part for part in ("train", "merge", "convert", "quantise", "work")}
-    for path in parts.values():
-        path.mkdir()
-    options = {"family": family, "template": template(family), "context": 512}
-    training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=numbers(), **options)
-    merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
-    converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16")
-    quantising.quantise(parts["convert"], parts["quantise"], "Q4_K_M")
-    return {"name": name, "family": family, "base": bases / name, **parts}
 
 
 def the_chat(made, where="merge"):
@@ -220,19 +139,6 @@ def test_llama_cpp_takes_the_grammar_and_answers_within_it(made, scheme):
         "甲", grammar=LlamaGrammar.from_string(gbnf(scheme), verbose=False), max_tokens=200, temperature=1.0, seed=3
     )
     assert parse(scheme, out["choices"][0]["text"])
-
-
-def test_the_labeller_asks_a_gguf_and_resumes(made, tmp_path, scheme):
-    from mindgauge.labellers import llama_cpp
-    from mindgauge.records import Record, Turn
-
-    records = [Record("s", str(n), "qa", [Turn("client", f"第{n}段话")], id=f"{n:016x}") for n in range(3)]
-    arguments = (scheme, made["quantise"] / "model.gguf", tmp_path, INSTRUCTION, 512)
-    first = list(llama_cpp.label(records[:2], *arguments))
-    journal = tmp_path / "answers.jsonl"
-    journal.write_text(journal.read_text() + '{"id": "0000')  # killed while writing
-    rows = list(llama_cpp.label(records, *arguments))
-    assert rows[:2] == first and len(rows) == 3 and len(journal.read_text().splitlines()) == 3
 
 
 def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, scheme):

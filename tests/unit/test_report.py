@@ -50,6 +50,7 @@ def inputs(tmp_path, scheme, gold):
         name: {"rows": 12, "groups": 10, "fields": {field.name: {str(field.values[0]): 12} for field in scheme.fields}}
         for name in ("train", "val", "test", "gold")
     }
+    agreed = {name: {"compared": 11, "agreed_share": 0.9, "alpha": 0.81, "qwk": 0.77} for name in scheme.names}
     files = {
         "ingest/stats.json": {
             "read": 20,
@@ -97,9 +98,39 @@ def inputs(tmp_path, scheme, gold):
             "across_sources": 1,
             "pairs": {"same opening": 2},
         },
-        "labels/stats.json": {"labeller": "keywords"},
+        "labels/stats.json": {
+            "labeller": "2 voters",
+            "records": 12,
+            "labelled": 11,
+            "without_a_label": 1,
+            "doubtful": 2,
+            "min_confidence": 0.5,
+            "faults": {"cut off": 1},
+            "agreement": {"voters": 2, "fields": agreed, "sources": {"s": {"fields": agreed}}},
+        },
+        "labels/gold.json": {
+            "n": 12 if gold else 0,
+            "valid": 12,
+            "fields": {
+                name: {
+                    "n": 12,
+                    **of,
+                    "per_value": {v: {**p, "precision_wilson": [0.1, 0.9]} for v, p in of["per_value"].items()},
+                }
+                for name, of in metrics(scheme, 0.5)["fields"].items()
+            },
+            "any_risk": {
+                "recall": 0.75,
+                "miss_rate": 0.25,
+                "support": 4,
+                "miss_wilson": [0.05, 0.7],
+                "false_alarm_rate": 0.1,
+            },
+        },
         "sft/stats.json": {
             "splits": splits,
+            "left_out": {"doubtful": 2},
+            "trained_on": {"rows": 18, "fields": {"risk_flag": {"none": 12, "suicidal": 6}}},
             "warnings": ["risk_flag violence: 3 of 40 rows are in test, fewer than 10"],
             "stability": {"old": 11, "moved": 1},
             "leak": {
@@ -161,6 +192,10 @@ def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
         "same opening",
         "reach 0.5",
         "3 of 40 rows are in test",
+    ):
+        assert part in page, part
+    for part in (
+        ("cut off", "0.81", "misses 25 %", "suicidal 6", "12 rows become 18") if gold else ("not known how good",)
     ):
         assert part in page, part
     assert "few cases" in page  # three cases are no exact figure

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -158,6 +160,49 @@ def test_another_labeller_is_seen_and_put_back_costs_nothing(first):
     assert first.ran("all") == []
 
 
+def test_a_model_labels_and_new_records_alone_are_asked(first):
+    """The demo's own GGUF as the labeller, beside the rules; then ten more questions."""
+    gguf = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()
+    voters = f"[{{backend: llama-cpp, model: {gguf}, context: 1024}}, {{backend: keywords}}]"
+    (first.root / "label.yaml").write_text(f"label: {{shards: 2, min_confidence: 0.4, voters: {voters}}}")
+    assert {"make_label_by_model", "make_merge_labels"} <= set(first.ran("labels", overlays=("label.yaml",)))
+
+    def shards():
+        package = json.loads((first.root / "results/labels/repro_package/shards.json").read_text())
+        return [of["log"] for of in package if of["voter"] == "0-llama-cpp"]
+
+    stats = json.loads((first.root / "results/labels/stats.json").read_text())
+    records = stats["records"] + 60  # gold is labelled, too
+    assert stats["labelled"] == stats["records"] and stats["agreement"]["voters"] == 2
+    assert (
+        len(shards()) == 2
+        and sum(of["records"] for of in shards()) == records
+        and not any(of["known"] for of in shards())
+    )
+
+    path = first.root / "data/sample/PsyQA/psyqa.json"
+    text = path.read_text(encoding="utf-8")
+    questions = json.loads(text)
+    held = [row for row in questions if "我现在读高三" in (row["description"] or "")][:10]
+    new = [
+        {**row, "questionID": 900 + n, "description": row["description"] + f"这是第{n}回。"}
+        for n, row in enumerate(held)
+    ]
+    path.write_text(json.dumps([*questions, *new], ensure_ascii=False), encoding="utf-8")
+    first.snakemake("labels", overlays=("label.yaml",))
+    asked = sum(of["records"] - of["known"] for of in shards())
+    added = sum(of["records"] for of in shards()) - records
+    assert 0 < added <= 10 and asked == added
+    sample = subprocess.run(
+        [sys.executable, "workflow/scripts/relabel.py", "--sample", "20", "--configfile", "config/demo.yaml", "overlay.yaml", "label.yaml"],
+        cwd=first.root, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert "1-keywords: 20 of 20 answers are the same" in sample.stdout, sample.stdout + sample.stderr
+    assert "0-llama-cpp" in sample.stdout
+    path.write_text(text, encoding="utf-8")
+    assert not {"make_label", "make_label_by_model", *COSTLY} & set(first.ran("all"))
+
+
 def test_verify_names_damage_and_the_next_run_mends_it(first):
     assert "0 wrong" in first.snakemake("verify")
     target = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()
@@ -261,9 +306,6 @@ def test_bad_input_is_one_message_before_any_job(tmp_path_factory, tiny, overlay
 
 
 def test_every_step_has_a_help_text():
-    import subprocess
-    import sys
-
     for program in sorted(Path(ROOT / "workflow/scripts").glob("*.py")):
         done = subprocess.run([sys.executable, program, "--help"], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0 and "usage:" in done.stdout, program

@@ -4,10 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from snakemake.utils import update_config
-
 from mindgauge import checking
-from mindgauge.config import Settings, read_yaml
+from mindgauge.config import Settings, overlaid
 from mindgauge.step import exit_on_user_error
 
 if __name__ == "__main__":
@@ -16,10 +14,7 @@ if __name__ == "__main__":
         "--configfile", type=Path, nargs="*", default=[], metavar="YAML", help="overlays over config/config.yaml"
     )
     with exit_on_user_error():
-        raw = read_yaml(Path("config/config.yaml"))
-        for overlay in parser.parse_args().configfile:
-            update_config(raw, read_yaml(overlay))
-        sources = Settings(raw).config.sources
+        sources = Settings(overlaid(parser.parse_args().configfile)).config.sources
         checked = [checking.check_source(name, source) for name, source in sources.items()]
     print(checking.table(checked))
     sys.exit(any(found.wrong for found in checked))

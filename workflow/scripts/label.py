@@ -1,4 +1,4 @@
-"""One shard of unified_min.jsonl -> labels.jsonl, by the labeller of the config."""
+"""One shard of the student and gold records -> labels.jsonl, by one labeller."""
 
 from mindgauge import labellers
 from mindgauge.step import Step, run
@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    labellers.label(step.inputs, step.out, step.work, **step.params)
+    labellers.label(step.inputs, step.out, step.answers, pace={**step.pace, "threads": step.threads}, **step.params)
 
 
 if __name__ == "__main__":

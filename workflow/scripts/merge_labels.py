@@ -1,4 +1,4 @@
-"""Labels of all shards -> dataset.jsonl and the repro package."""
+"""Answers of all labellers and shards -> dataset.jsonl, needs_review.csv, audit sheet, the labeller against gold, repro package."""
 
 from mindgauge import labelling
 from mindgauge.step import Step, run
@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    labelling.merge(step.inputs["minimise"], step.lists["shards"], step.out, **step.params)
+    labelling.merge(step.inputs["minimise"], step.lists, step.out, **step.params)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    step.facts["records"] = minimising.minimise(step.inputs["unify"], step.out, step.threads, **step.params)
+    step.facts |= minimising.minimise(step.inputs["unify"], step.out, step.threads, **step.params)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,20 @@ class Example:
     shortened: bool
 
 
+def shortened(text: str, fits: Callable[[str], bool]) -> str:
+    """The longest end of the text that fits: whole lines (turns) are taken from its beginning first, then characters
+    of what is left. What was said last counts most."""
+    lines = text.split("\n")
+    while len(lines) > 1 and not fits("\n".join(lines)):
+        lines.pop(0)
+    rest = "\n".join(lines)
+    low, high = 0, len(rest)  # the smallest cut that fits
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(rest[middle:]) else (middle + 1, high)
+    return rest[low:]
+
+
 class Chat:
     """A tokenizer with a family's template."""
 
@@ -64,19 +78,6 @@ class Chat:
         """Token ids of a rendered string; the template holds all special tokens, so none is added."""
         return self.tokenizer(rendered, add_special_tokens=False)["input_ids"]
 
-    def shortened(self, text: str, fits: Callable[[str], bool]) -> str:
-        """The longest end of the text that fits: whole lines (turns) are taken from its beginning first, then characters
-        of what is left. What was said last counts most."""
-        lines = text.split("\n")
-        while len(lines) > 1 and not fits("\n".join(lines)):
-            lines.pop(0)
-        rest = "\n".join(lines)
-        low, high = 0, len(rest)  # the smallest cut that fits
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if fits(rest[middle:]) else (middle + 1, high)
-        return rest[low:]
-
     def prompt(self, instruction: str, text: str, room: int) -> tuple[str, list[int], bool]:
         """The rendered prompt, its ids, and whether the text was shortened so that at most `room` tokens are used.
 
@@ -93,7 +94,7 @@ class Chat:
                 instead="a larger context, or a shorter prompt",
             )
         rendered = self.render(
-            instruction, self.shortened(text, lambda part: len(self.ids(self.render(instruction, part))) <= room)
+            instruction, shortened(text, lambda part: len(self.ids(self.render(instruction, part))) <= room)
         )
         return rendered, self.ids(rendered), True
 
@@ -103,7 +104,7 @@ class Chat:
         rendered, prompt, short = self.prompt(row["instruction"], row["input"], context - len(end) - 4)
         text = row["input"]
         if short:  # the text as it was shortened, so that prompt and whole row agree
-            text = self.shortened(
+            text = shortened(
                 text, lambda part: len(self.ids(self.render(row["instruction"], part))) <= context - len(end) - 4
             )
         whole = self.render(row["instruction"], text, row["output"])

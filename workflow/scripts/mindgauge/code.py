@@ -77,10 +77,11 @@ def _module_name(path: Path) -> str:
     return ".".join(relative.parts[:-1] if relative.name == "__init__" else relative.parts)
 
 
-def closure(program: Path) -> list[Path]:
-    """The program and every file of the library it imports, directly or not, in a fixed order, without the harness."""
+def closure(program: Path, uses: tuple[str, ...] = ()) -> list[Path]:
+    """The program, the modules it is told to use (a backend), and every file of the library they import, directly or not, in a
+    fixed order, without the harness."""
     seen: set[Path] = set()
-    waiting = [program]
+    waiting = [program, *(file for module in uses if (file := _file_of(module)))]
     while waiting:
         path = waiting.pop()
         if path in seen:
@@ -98,10 +99,10 @@ def closure(program: Path) -> list[Path]:
 
 
 @cache
-def code_hash(step: str) -> str:
-    """The hash, 64 hex digits, of the program of a step and all it imports from the library."""
+def code_hash(step: str, uses: tuple[str, ...] = ()) -> str:
+    """The hash, 64 hex digits, of the program of a step, the modules it is told to use, and all they import from the library."""
     digest = hashlib.sha256()
-    for path in closure(SCRIPTS / f"{step}.py"):
+    for path in closure(SCRIPTS / f"{step}.py", uses):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         parts: list[Any] = [_module_name(path)]
         parts += [

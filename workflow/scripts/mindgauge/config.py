@@ -6,14 +6,17 @@ allowed, and the nearest valid key.
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mindgauge.backends import BACKENDS
 from mindgauge.errors import UserError
 from mindgauge.labels import Scheme
+from mindgauge.readers.psysuicide import CLASSES
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
@@ -44,6 +47,20 @@ class Source(Section):
     )
     notice: str = Field("", description="Text that its licence wants to be passed on with what is made of it.")
     columns: dict[str, str] = Field({}, description="For `table`: which column holds what.")
+    classes: dict[str, str | None] = Field(
+        CLASSES,
+        description="For `psysuicide`: which value of `risk_flag` a class of the set stands for; single ones are laid over the default. When several hold, `suicidal` goes before `self_harm` before `violence`. `null`: a text with no other class is left out of the gold: exploration (关于自杀的探索) asks about the subject and states no intent; of aggression by others (他人攻击行为) the writer is the victim, while `risk_flag` is about the student's own acts.",
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _over_default(cls, given: dict[str, str | None]) -> dict[str, str | None]:
+        return {**CLASSES, **given}
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What its reader is told of the source's own names."""
+        return dict(self.classes if self.reader == "psysuicide" else self.columns)
 
 
 class Data(Section):
@@ -68,17 +85,85 @@ class Data(Section):
     permutations: int = Field(128, ge=16, description="MinHash permutations: more find near duplicates more surely.")
 
 
-class Label(Section):
-    """The labeller."""
+Backend = Literal["keywords", "llama-cpp", "transformers", "openai", "file"]
 
-    backend: Literal["keywords", "llama-cpp", "file"] = Field(
+
+class Voter(Section):
+    """One labeller. What it reads depends on its backend; the rest is left at its default."""
+
+    backend: Backend = Field(
         "keywords",
-        description="Who labels: the embedded keyword rules, a local GGUF in process, or a file of labels you have.",
+        description="Who labels: the embedded keyword rules; a local GGUF in process; a local model directory by transformers; a server with OpenAI's interface (vLLM, llama-server …); or a file of labels you have.",
     )
-    shard_size: int = Field(500, ge=1, description="Records a labelling job; shards run side by side.")
-    model: str | None = Field(None, description="For `llama-cpp`: path of the GGUF.")
-    file: str | None = Field(None, description="For `file`: JSONL with `id` and the labels.")
-    context: int = Field(4096, ge=512, description="For `llama-cpp`: context length in tokens.")
+    model: str | None = Field(
+        None,
+        description="`llama-cpp`: path of the GGUF. `transformers`: the model's directory. `openai`: the name by which the server knows the model.",
+    )
+    url: str | None = Field(
+        None,
+        description="`openai`: the server, such as http://localhost:8000/v1. A key is read from OPENAI_API_KEY. The address is not part of what decides a label, the name of the model is.",
+    )
+    file: str | None = Field(None, description="`file`: JSONL with `id` (or `text`, word for word) and the labels.")
+    prompt: str | None = Field(None, description="Another instruction for this labeller than `prompt` of the config.")
+    context: int = Field(
+        4096, ge=512, description="Longest prompt and answer in tokens; longer texts lose their beginning."
+    )
+    decoding: Literal["constrained", "free"] = Field(
+        "constrained",
+        description="`constrained`: over exactly the valid answers, with a probability for each value; `free`: greedy generation, parsed and if need be repaired, failures counted.",
+    )
+    server_grammar: Literal["schema", "gbnf"] = Field(
+        "schema",
+        description="`openai`, constrained: how the server is held to the valid answers, by JSON schema (most servers) or by llama-server's grammar.",
+    )
+    thinking: bool = Field(
+        False, description="Let a reasoning model think before its answer; otherwise reasoning is switched off."
+    )
+    max_thought: int = Field(1024, ge=1, description="Longest reasoning in tokens; it is cut there.")
+    temperature: float = Field(
+        0.0,
+        ge=0,
+        description="0: the likeliest value; above it values are drawn, so that seeds make voters of one model.",
+    )
+    seed: int = Field(0, description="Seed of the drawing.")
+    batch_size: int = Field(16, ge=1, description="Records at once in the models' own backends.")
+    concurrency: int = Field(16, ge=1, description="`openai`: requests under way at once.")
+    timeout: float = Field(120.0, gt=0, description="`openai`: seconds until a request is given up and tried again.")
+    retries: int = Field(5, ge=0, description="`openai`: how often a request is tried again, with growing pauses.")
+
+
+class Label(Voter):
+    """The labeller, or several that vote. The keys of a voter set here hold for all voters that do not set them."""
+
+    shards: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Into how many jobs the labelling is dealt; on a cluster each may have its own GPU. A record's shard follows from its id.",
+    )
+    voters: list[dict[str, Any]] = Field(
+        [],
+        description="Several labellers: a list of keys of a voter each, over those set here. Empty: one labeller.",
+        examples=[[{"seed": 1}, {"seed": 2}, {"backend": "keywords"}]],
+    )
+    vote: Literal["majority", "median"] = Field(
+        "majority",
+        description="How several voters decide: by majority; or ordinal labels by their median, nominal ones by majority.",
+    )
+    min_confidence: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Records of less confidence go to results/labels/needs_review.csv. The confidence of a nominal label is the mean probability (without probabilities: share of votes) of its value, of an ordinal one that of its value and its neighbours; of a record the least of its labels'.",
+    )
+    doubtful: Literal["keep", "leave_out"] = Field(
+        "leave_out", description="Whether records below `min_confidence` are trained on. They stay in test."
+    )
+    audit_per_class: int = Field(
+        20,
+        ge=0,
+        description="Records of each value of the alarming label in results/labels/audit.csv, a sheet for human labels.",
+    )
 
 
 class Sft(Section):
@@ -94,6 +179,11 @@ class Sft(Section):
         10,
         ge=0,
         description="Least split groups of each alarming class in test, as long as half of the class is left to train on; below it the report warns.",
+    )
+    oversample_risk: int = Field(
+        1,
+        ge=1,
+        description="How often each row of an alarming class stands in the training rows; never in val, test or gold.",
     )
     seed: int = Field(20261124, description="Seed of the split.")
 
@@ -199,6 +289,35 @@ class Config(Section):
     store_group: bool = Field(False, description="Share the store with your group (2770 instead of 0700).")
 
 
+# What a backend cannot do without.
+NEEDED: dict[str, tuple[str, ...]] = {
+    "keywords": (),
+    "llama-cpp": ("model",),
+    "transformers": ("model",),
+    "openai": ("url", "model"),
+    "file": ("file",),
+}
+EXAMPLES = {
+    ("llama-cpp", "model"): "/path/to/model.gguf",
+    ("transformers", "model"): "/path/to/Qwen3-8B",
+    ("openai", "model"): "Qwen/Qwen3-8B",
+    ("openai", "url"): "http://localhost:8000/v1",
+    ("file", "file"): "data/raw/labels.jsonl",
+}
+
+
+def _decides(voter: Voter) -> dict[str, Any]:
+    """What a labeller's answers follow from: not its pace, and no seed where nothing is drawn."""
+    options = BACKENDS[voter.backend]
+    held = {
+        *options.decide,
+        "backend",
+        *([options.reads] if options.reads else []),
+        *(["prompt"] if options.prompted else []),
+    }
+    return voter.model_dump(include=held - ({"seed"} if voter.temperature == 0 else set()))
+
+
 def _dotted(parts: tuple[Any, ...]) -> str:
     return ".".join(str(part) for part in parts if not str(part).startswith(("function-", "constrained-")))
 
@@ -264,6 +383,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
+def overlaid(overlays: Iterable[Path], base: Path = Path("config/config.yaml")) -> dict[str, Any]:
+    """config.yaml with overlays over it, as Snakemake lays them. Raises UserError."""
+    from snakemake.utils import update_config
+
+    found = read_yaml(base)
+    for overlay in overlays:
+        update_config(found, read_yaml(overlay))
+    return found
+
+
 def _validated(model: type[Section], data: Any, where: str) -> Any:
     try:
         return model.model_validate(data)
@@ -301,18 +430,6 @@ class Settings:
             self.train(name)
         for name in self.config.models:
             self.model(name)
-        if self.config.label.backend == "llama-cpp" and not self.config.label.model:
-            raise UserError(
-                "the labeller llama-cpp needs a GGUF",
-                where=f"{where}, label.model",
-                instead="label: {backend: llama-cpp, model: /path/to/model.gguf}",
-            )
-        if self.config.label.backend == "file" and not self.config.label.file:
-            raise UserError(
-                "the labeller file needs a file",
-                where=f"{where}, label.file",
-                instead="label: {backend: file, file: data/raw/labels.jsonl}",
-            )
         if self.config.sft.val + self.config.sft.test >= 1:
             raise UserError(
                 "nothing is left to train on",
@@ -320,14 +437,64 @@ class Settings:
                 instead="shares that leave most groups to training, such as 0.05 and 0.10",
             )
         self.scheme = Scheme.from_dict(read_yaml(Path(self.config.labels)), self.config.labels)
-        prompt = Path(self.config.prompt)
-        if not prompt.is_file():
+        for name, source in self.config.sources.items():
+            if source.reader == "psysuicide":
+                self._check_classes(source, f"{where}, sources.{name}.classes")
+        self.instruction = self._instruction(self.config.prompt, f"{where}, prompt")
+        self.voters = self._voters(where)
+
+    def _instruction(self, prompt: str, where: str) -> str:
+        if not Path(prompt).is_file():
             raise UserError(
-                "the prompt does not exist",
-                where=f"{where}, prompt: {prompt}",
-                instead=Config.model_fields["prompt"].default,
+                "the prompt does not exist", where=f"{where}: {prompt}", instead=Config.model_fields["prompt"].default
             )
-        self.instruction = self.scheme.instruction(prompt.read_text(encoding="utf-8"))
+        return self.scheme.instruction(Path(prompt).read_text(encoding="utf-8"), prompt)
+
+    def _voters(self, where: str) -> dict[str, Voter]:
+        """The labellers by name (`0-keywords`, `1-llama-cpp` …). Raises UserError for one that lacks what its backend needs, or
+        that is another one again."""
+        label = self.config.label.model_dump(include=set(Voter.model_fields))
+        found: dict[str, Voter] = {}
+        for number, own in enumerate(self.config.label.voters or [{}]):
+            at = f"{where}, label" + (f".voters[{number}]" if self.config.label.voters else "")
+            voter: Voter = _validated(Voter, {**label, **own}, at)
+            for key in NEEDED[voter.backend]:
+                if not getattr(voter, key):
+                    raise UserError(
+                        f"the labeller {voter.backend} needs {key}",
+                        where=f"{at}.{key}",
+                        instead=f"{key}: {EXAMPLES[voter.backend, key]}",
+                    )
+            if any(_decides(voter) == _decides(other) for other in found.values()):
+                raise UserError(
+                    "two voters are the same, so their agreement would say nothing",
+                    where=at,
+                    instead="another model, another prompt, or a temperature above 0 and another seed",
+                )
+            found[f"{number}-{voter.backend}"] = voter
+        return found
+
+    def instruction_of(self, voter: str) -> str:
+        """The instruction of a labeller: its own, or the config's."""
+        prompt = self.voters[voter].prompt
+        return self._instruction(prompt, "label.prompt") if prompt else self.instruction
+
+    def _check_classes(self, source: Source, where: str) -> None:
+        """Raises UserError if a class is mapped on what is no value of `risk_flag`."""
+        if "risk_flag" not in self.scheme.names:
+            raise UserError(
+                "the label scheme has no risk_flag, which is what the classes of PsySUICIDE stand for",
+                where=where,
+                instead=f"a label risk_flag in {self.config.labels}, or no source with the reader psysuicide",
+            )
+        values = self.scheme["risk_flag"].values
+        for name, value in source.classes.items():
+            if value is not None and value not in values:
+                raise UserError(
+                    f"the class {name} is mapped on {value!r}, which is no value of risk_flag",
+                    where=where,
+                    instead=f"one of {', '.join(map(str, values))}; or null, which leaves its texts out",
+                )
 
     def model(self, name: str) -> Model:
         """The stanza of a model. Raises UserError listing the valid names."""

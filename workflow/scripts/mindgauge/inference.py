@@ -37,16 +37,31 @@ def _reply(chat: Chat, ids: list[int]) -> Reply:
     return Reply(chat.tokenizer.decode(kept, skip_special_tokens=False), stopped)
 
 
-def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: int, batch_size: int) -> Iterator[Reply]:
-    """Replies of a transformers model, in the order of the prompts; on a GPU if there is one."""
+def load_model(path: Path) -> Any:
+    """A causal language model of transformers: in bf16 on a GPU if there is one, else in fp32. Raises UserError if it cannot be
+    loaded."""
     import torch
     from transformers import AutoModelForCausalLM
 
     cuda = torch.cuda.is_available()
-    loaded = AutoModelForCausalLM.from_pretrained(
-        str(model), dtype=torch.bfloat16 if cuda else torch.float32, local_files_only=True
-    )
-    loaded = loaded.to(torch.device("cuda" if cuda else "cpu")).eval()  # type: ignore[arg-type]
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            str(path), dtype=torch.bfloat16 if cuda else torch.float32, local_files_only=True
+        )
+    except (OSError, ValueError):
+        raise UserError(
+            "transformers cannot load this model",
+            where=str(path),
+            instead="a directory with config.json, the tokenizer's files and *.safetensors",
+        ) from None
+    return loaded.to(torch.device("cuda" if cuda else "cpu")).eval()  # type: ignore[arg-type]
+
+
+def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: int, batch_size: int) -> Iterator[Reply]:
+    """Replies of a transformers model, in the order of the prompts; on a GPU if there is one."""
+    import torch
+
+    loaded = load_model(model)
     pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_id
     for start in range(0, len(asked), batch_size):
         batch = [prompt.ids for prompt in asked[start : start + batch_size]]
@@ -66,15 +81,15 @@ def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: in
             yield _reply(chat, one)
 
 
-def load_gguf(path: Path, context: int) -> Any:
-    """A llama.cpp model. Raises UserError if it cannot be loaded."""
+def load_gguf(path: Path, context: int, *, weights: bool = True, seed: int = 0) -> Any:
+    """A llama.cpp model; without `weights` its vocabulary and key-values alone. Raises UserError if it cannot be loaded."""
     from llama_cpp import Llama
 
     try:
-        return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=0, verbose=False)
+        return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=seed, vocab_only=not weights, verbose=False)
     except ValueError:
         raise UserError(
-            "llama.cpp cannot load this file", where=str(path), instead="start Snakemake again after removing its entry"
+            "llama.cpp cannot load this file", where=str(path), instead="a complete GGUF of a causal language model"
         ) from None
 
 

@@ -1,5 +1,6 @@
 """The label scheme of config/labels.yaml."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ class Field:
     values: tuple[Value, ...]
     anchors: dict[Value, str]
     safe: Value | None = None
+
+    def foreign(self, prompt: str) -> str:
+        """What a prompt allows behind the label's name that is none of its values: a range (`0-4`) or words (`none|high`); empty
+        if there is nothing."""
+        after = rf"{re.escape(self.name)}[\"']?\s*[（(:：=]?\s*"
+        if self.kind == "ordinal":
+            for low, high in re.findall(rf"{after}(\d+)\s*(?:[-–—~～]|到|至)\s*(\d+)", prompt):
+                if int(low) not in self.values or int(high) not in self.values:
+                    return f"{low}-{high}"
+        for words in re.findall(rf"{after}(\w+(?:\s*[|/]\s*\w+)+)", prompt):
+            for word in re.split(r"\s*[|/]\s*", words):
+                if word not in map(str, self.values):
+                    return word
+        return ""
 
 
 @dataclass(frozen=True)
@@ -110,8 +125,11 @@ class Scheme:
         """The labels that can raise an alarm: those with a `safe` value."""
         return tuple(field for field in self.fields if field.safe is not None)
 
-    def instruction(self, template: str) -> str:
-        """The prompt template with `{{ keys }}` and, if it has that, `{{ anchors }}` filled in from the scheme."""
+    def instruction(self, template: str, where: str = "config: prompt") -> str:
+        """The prompt template with `{{ keys }}` and, if it has that, `{{ anchors }}` filled in from the scheme.
+
+        Raises UserError if it lacks the keys, or names a value that a label does not have.
+        """
         lines = []
         for field in self.fields:
             parts = [f"{value}={text}" for value, text in field.anchors.items()]
@@ -122,11 +140,15 @@ class Scheme:
         if "{{ keys }}" not in template:
             raise UserError(
                 "the prompt has no {{ keys }}",
-                where="config: prompt",
+                where=where,
                 instead="write {{ keys }} where the names of the labels shall stand",
             )
-        return (
-            template.replace("{{ keys }}", "、".join(self.names))
-            .replace("{{ anchors }}", "\n".join(lines))
-            .rstrip("\n")
-        )
+        filled = template.replace("{{ keys }}", "、".join(self.names)).replace("{{ anchors }}", "\n".join(lines))
+        for field in self.fields:
+            if foreign := field.foreign(filled):
+                raise UserError(
+                    f"the prompt allows {field.name} to be {foreign}",
+                    where=where,
+                    instead=f"one of {list(field.values)}, as config/labels.yaml has them ({{{{ anchors }}}} writes them)",
+                )
+        return filled.rstrip("\n")

@@ -89,6 +89,7 @@ class Minimised:
     score: float = 0.0
     evidence: tuple[str, ...] = ()
     excerpt: str = ""
+    asked: bytes = b""
 
 
 def minimise_lines(lines: list[bytes], rules: dict[str, Any]) -> list[Minimised]:
@@ -99,7 +100,7 @@ def minimise_lines(lines: list[bytes], rules: dict[str, Any]) -> list[Minimised]
         found = Minimised(record.source, str(record.id))
         results.append(found)
         if record.role == "gold":
-            found.gold, found.line = True, line
+            found.gold, found.line, found.asked = True, line, asked(record)
             continue
         verdict = judge(record)
         found.score, found.evidence = verdict.score, verdict.evidence
@@ -107,9 +108,33 @@ def minimise_lines(lines: list[bytes], rules: dict[str, Any]) -> list[Minimised]
         found.reason = minimised(record, verdict, **rules)
         if not found.reason:
             record.themes, record.evidence = themes(record), list(verdict.evidence)
-            found.themes, found.line = tuple(record.themes), to_line(record)
+            found.themes, found.line, found.asked = tuple(record.themes), to_line(record), asked(record)
             found.turns, found.chars = len(record.turns), sum(len(turn.text) for turn in record.turns)
     return results
+
+
+def asked(record: Record) -> bytes:
+    """The hash of what a labeller is asked about a record: its id and the client's words."""
+    return hashlib.sha256(f"{record.id} {record.words('client')}".encode()).digest()
+
+
+class Buckets:
+    """The content of the records by the first two digits of their ids, so that an added record changes one bucket only.
+
+    A bucket's hash is the sum of its records' hashes modulo 2^256: their order does not matter, and none need be held (a multiset
+    hash; Bellare and Micciancio 1997, AdHash)."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, int] = {}
+
+    def add(self, found: Minimised) -> None:
+        """Counts a record in."""
+        bucket = found.id[:2]
+        self.sums[bucket] = (self.sums.get(bucket, 0) + int.from_bytes(found.asked, "big")) % (1 << 256)
+
+    def to_dict(self) -> dict[str, str]:
+        """bucket -> 64 hex digits; buckets without a record are left out."""
+        return {bucket: f"{total:064x}" for bucket, total in sorted(self.sums.items())}
 
 
 class Audit:
@@ -146,13 +171,13 @@ class Audit:
         return "\ufeff" + sheet.getvalue()
 
 
-def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
+def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> dict[str, Any]:
     """Writes unified_min.jsonl (with themes and the evidence for a student), gold.jsonl (gold records, unfiltered),
-    student_audit.csv (a sample to be checked by hand; it holds text) and stats_min.json; returns how many records there are to
-    label. Raises UserError if none is left."""
+    student_audit.csv (a sample to be checked by hand; it holds text) and stats_min.json; returns how many `records` there are to
+    train on, and the hashes of the `buckets` to label, gold among them. Raises UserError if none is left."""
     accounts: dict[str, Account] = {}
     themed: dict[str, Counter[str]] = defaultdict(Counter)
-    audit = Audit(rules["threshold"])
+    audit, buckets = Audit(rules["threshold"]), Buckets()
     gold = 0
 
     def lines() -> Iterator[bytes]:
@@ -165,6 +190,8 @@ def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
             nonlocal gold
             work = functools.partial(minimise_lines, rules=rules)
             for found in Progress(over_batches(work, lines(), threads), what="records"):
+                if found.line:
+                    buckets.add(found)
                 if found.gold:
                     gold += 1
                     gold_lines.write(found.line)
@@ -196,4 +223,4 @@ def minimise(entry: Path, out: Path, threads: int = 1, **rules: Any) -> int:
             where="minimise",
             instead="sources in which students speak, a lower data.student_threshold, or a lower data.min_counsellor_chars",
         )
-    return count
+    return {"records": count, "buckets": buckets.to_dict()}

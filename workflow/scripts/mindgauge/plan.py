@@ -3,14 +3,14 @@
 One method a step. `Plan.entry` names the stamp of an entry, `Plan.needs` what its job must wait for.
 """
 
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mindgauge import raw, readers
-from mindgauge.config import Settings, read_yaml
+from mindgauge.backends import BACKENDS
+from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
 from mindgauge.recipe import STAMPS, Input, Recipe
@@ -26,14 +26,26 @@ def gate_file(name: str) -> str:
     return str(GATES / f"{name}.json")
 
 
+def labeller_files(voter: Voter) -> tuple[str, str, str] | None:
+    """The file or directory a labeller reads, the name it has among the raw files (by its path, so that voters share it), and
+    the option that says it; None if it reads none."""
+    option = BACKENDS[voter.backend].reads
+    if option is None:
+        return None
+    path = str(getattr(voter, option))
+    return path, f"labeller_{digest(path)[:8]}", option
+
+
 class Plan:
     """Recipes from the settings and the gates.
 
-    `gate` returns what a gate says; inside Snakemake it goes through the checkpoint, so that it raises until that has run.
+    `gate` returns what a gate says, which must hold a fact if one is named; inside Snakemake it goes through the checkpoint, so that it raises until that has run.
     `main` is whether this is Snakemake's main process: only that one writes.
     """
 
-    def __init__(self, settings: Settings, gate: Callable[[str], dict[str, Any]], *, main: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, gate: Callable[[str, str | None], dict[str, Any]], *, main: bool = True
+    ) -> None:
         self.settings, self._ask, self.main = settings, gate, main
         config = settings.config
         self.store = Store(Path(os.environ.get("MINDGAUGE_STORE") or config.store), group=config.store_group)
@@ -75,7 +87,8 @@ class Plan:
     def wanted_gates(self) -> list[str]:
         """The files of all gates that the configuration's sources, labeller and models ask for."""
         config = self.settings.config
-        raws = [*config.sources, *(["labeller"] if config.label.backend != "keywords" else [])]
+        files = [labeller_files(voter) for voter in self.settings.voters.values()]
+        raws = [*config.sources, *dict.fromkeys(of[1] for of in files if of)]
         raws += [f"base-{model}" for model in config.models if self.settings.model(model).path is not None]
         names = [f"raw/{name}" for name in raws] + [f"base/{model}" for model in config.models]
         return [gate_file(name) for name in [*names, "minimised", "labels", "sft"]]
@@ -87,27 +100,25 @@ class Plan:
             return raw.token_file(
                 name, Path(str(model.path)), f"models.{name.removeprefix('base-')}.path", lambda: None, main=self.main
             )
-        if name == "labeller":
-            label = self.settings.config.label
-            option = "model" if label.backend == "llama-cpp" else "file"
-            return raw.token_file(
-                name, Path(str(getattr(label, option))), f"label.{option}", lambda: None, main=self.main
-            )
+        if name.startswith("labeller_"):
+            found = (labeller_files(voter) for voter in self.settings.voters.values())
+            where, _, option = next(of for of in found if of and of[1] == name)
+            return raw.token_file(name, Path(where), f"label.{option}", lambda: None, main=self.main)
         source = self.settings.config.sources[name]
         path = Path(source.path)
         return raw.token_file(
             name,
             path,
             f"sources.{name}.path",
-            lambda: readers.check(source.reader, path, name, source.columns),
+            lambda: readers.check(source.reader, path, name, source.names),
             main=self.main,
         )
 
     def recipe(self, step: str, *names: str) -> Recipe:
         """The recipe of an entry. Raises UserError for a name that does not exist, and whatever a gate raises."""
         method = getattr(self, f"_{step}")
-        group, params, inputs, lists = method(*names)
-        return Recipe(step, names, group, params, inputs, lists)
+        group, params, inputs, lists, *further = method(*names)
+        return Recipe(step, names, group, params, inputs, lists, **(further[0] if further else {}))
 
     # Inputs
 
@@ -115,9 +126,9 @@ class Plan:
         self._asked = set()
         return self.recipe(step, *names), frozenset(self._asked)
 
-    def _gate(self, name: str) -> dict[str, Any]:
+    def _gate(self, name: str, fact: str | None = None) -> dict[str, Any]:
         self._asked.add(name)
-        return self._ask(name)
+        return self._ask(name, fact)
 
     def _key(self, step: str, *names: str) -> Input:
         """An input known by its key: nothing need exist."""
@@ -142,13 +153,14 @@ class Plan:
         terms = {"licence", "notice", "redistribute"}
         return {name: source.model_dump(include=terms) for name, source in self.settings.config.sources.items()}
 
-    # Steps: group of packages, params, inputs, lists
+    # Steps: group of packages, params, inputs, lists, and what else a recipe may say
 
     def _ingest(self, source: str) -> Any:
         config = self.settings.config.sources[source]
         params = {
             "source": source,
-            **config.model_dump(include={"reader", "role", "columns", "licence"}),
+            **config.model_dump(include={"reader", "role", "licence"}),
+            "names": config.names,
             "labels": self.labels,
         }
         return "data", params, {"raw": self._raw(source, config.path)}, {}
@@ -167,40 +179,64 @@ class Plan:
 
     def _split(self) -> Any:
         params = self.settings.config.data.model_dump(include={"near_duplicate", "permutations"})
-        return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl")}, {}
+        return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl", "gold.jsonl")}, {}
 
-    def shards(self) -> int:
-        """How many labelling jobs there are."""
-        return max(1, math.ceil(self._gate("minimised")["facts"]["records"] / self.settings.config.label.shard_size))
+    def shards(self) -> dict[int, dict[str, str]]:
+        """The labelling jobs: number -> the buckets of records it labels, with the hash of each. A record's bucket follows from its
+        id, so that an added record changes one bucket and one job."""
+        found: dict[int, dict[str, str]] = {}
+        for bucket, content in sorted(self._gate("minimised", "buckets")["facts"]["buckets"].items()):
+            found.setdefault(int(bucket, 16) % self.settings.config.label.shards, {})[bucket] = content
+        return found
 
-    def _label(self, shard: str) -> Any:
-        label = self.settings.config.label
+    def _label(self, voter: str, shard: str) -> Any:
+        asked = self.settings.voters[voter]
+        held = self.shards()[int(shard)]
+        options = BACKENDS[asked.backend]
         params: dict[str, Any] = {
-            "backend": label.backend,
-            "shard": int(shard),
-            "shards": self.shards(),
+            "backend": asked.backend,
             "labels": self.labels,
+            "options": asked.model_dump(include=set(options.decide)),
+            "buckets": sorted(held),
         }
-        inputs = {"minimise": self._content("minimised", "unified_min.jsonl")}
-        if label.backend == "llama-cpp":
-            params |= {"instruction": self.settings.instruction, "context": label.context}
-            inputs["model"] = self._raw("labeller", str(label.model))
-        elif label.backend == "file":
-            inputs["file"] = self._raw("labeller", str(label.file))
-        return ("gguf" if label.backend == "llama-cpp" else "data"), params, inputs, {}
+        if options.prompted:
+            params["options"]["instruction"] = self.settings.instruction_of(voter)
+        # Known by the content of its buckets: other records come and go without changing it.
+        inputs = {"minimise": Input(f"content:{digest(held)}", where=self._gate("minimised")["where"])}
+        if files := labeller_files(asked):
+            inputs["labeller"] = self._raw(files[1], files[0])
+        further = {
+            "uses": (options.module,),
+            "pace": asked.model_dump(include=set(options.pace)),
+            "by_record": ("minimise", "buckets") if options.prompted else (),
+        }
+        return options.group, params, inputs, {}, further
 
     def _merge_labels(self) -> Any:
+        label = self.settings.config.label
+        voters = {
+            name: {
+                **voter.model_dump(include={"backend", *BACKENDS[voter.backend].decide}),
+                "instruction": self.settings.instruction_of(name) if BACKENDS[voter.backend].prompted else None,
+                "file": Path(files[0]).name if (files := labeller_files(voter)) else None,
+                "sha256": self._gate(f"raw/{files[1]}")["sha256"] if files else None,
+            }
+            for name, voter in self.settings.voters.items()
+        }
         params = {
-            "label": self.settings.config.label.model_dump(include={"backend", "context"}),
-            "instruction": self.settings.instruction,
+            "voters": voters,
+            **label.model_dump(include={"vote", "min_confidence", "audit_per_class"}),
             "labels": self.labels,
         }
-        shards = [self._key("label", str(number)) for number in range(self.shards())]
-        return "data", params, {"minimise": self._content("minimised", "unified_min.jsonl")}, {"shards": shards}
+        lists = {name: [self._key("label", name, str(number)) for number in self.shards()] for name in voters}
+        inputs = {"minimise": self._content("minimised", "unified_min.jsonl", "gold.jsonl")}
+        return "labels", params, inputs, lists
 
     def _make_sft(self) -> Any:
+        label = self.settings.config.label
         params = {
             **self.settings.config.sft.model_dump(),
+            "leave_out_below": label.min_confidence if label.doubtful == "leave_out" else 0.0,
             "instruction": self.settings.instruction,
             "labels": self.labels,
         }
@@ -377,7 +413,8 @@ class Plan:
         add("data", "unify", (), "unified.jsonl", "stats.json")
         add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json", "student_audit.csv")
         add("data", "split", (), "groups.jsonl", "stats_split.json")
-        add("labels", "merge_labels", (), "dataset.jsonl", "stats.json")
+        add("labels", "merge_labels", (), "dataset.jsonl", "stats.json", "gold.json", "needs_review.csv")
+        add("labels", "merge_labels", (), "audit.csv", "audit.xlsx", "audit_weights.json")
         add(
             "sft",
             "make_sft",

@@ -52,6 +52,11 @@ def _whole(files: dict[str, Any]) -> str:
     return digest({name: sha for name, (_, sha) in files.items()})
 
 
+def content_of(path: Path) -> str:
+    """The hash of a file or tree as gates tell it, computed anew."""
+    return _whole(_hashed(path, listing(path), {}, quiet=True))
+
+
 def token_file(name: str, path: Path, key: str, check: Callable[[], None], *, main: bool) -> str:
     """The file that stands for the content of a raw source in the DAG. `check` is called where the content is not known
     from before; it raises UserError if the files are not what they should be.

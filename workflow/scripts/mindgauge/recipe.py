@@ -27,7 +27,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides one entry. `inputs` and `lists` hold Input by name; `group` is the group of packages it runs on."""
+    """What decides one entry. `inputs` and `lists` hold Input by name; `group` is the group of packages it runs on.
+
+    `uses` names the modules of the library that its program is told to load (a backend). `pace` is what makes it faster or
+    slower and never decides what comes out. `by_record` names the inputs and params that say which records there are, where each is handled
+    alone: what is found of one holds as long as the rest of the recipe does, whatever the others are.
+    """
 
     step: str
     names: tuple[str, ...]
@@ -35,13 +40,16 @@ class Recipe:
     params: dict[str, Any]
     inputs: dict[str, Input] = field(default_factory=dict)
     lists: dict[str, list[Input]] = field(default_factory=dict)
+    uses: tuple[str, ...] = ()
+    pace: dict[str, Any] = field(default_factory=dict)
+    by_record: tuple[str, ...] = ()
 
     def hashed(self) -> dict[str, Any]:
         """The part the key is the hash of."""
         return {
             "step": self.step,
             "names": list(self.names),
-            "code": code_hash(self.step),
+            "code": code_hash(self.step, self.uses),
             "packages": list(packages(self.group)),
             "params": self.params,
             "inputs": {name: source.identity for name, source in self.inputs.items()},
@@ -63,6 +71,9 @@ class Recipe:
         value = {
             "recipe": self.hashed(),
             "group": self.group,
+            "uses": list(self.uses),
+            "pace": self.pace,
+            "by_record": list(self.by_record),
             "store": {"path": str(store), "group": group},
             "inputs": {name: [source.where, source.path] for name, source in self.inputs.items()},
             "lists": {

@@ -46,6 +46,7 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         "minimise": read_json(inputs["minimise"] / "stats_min.json"),
         "split": read_json(inputs["split"] / "stats_split.json"),
         "labels": read_json(inputs["labels"] / "stats.json"),
+        "labels_gold": read_json(inputs["labels"] / "gold.json"),
         "sft": read_json(inputs["sft"] / "stats.json"),
         "baselines": baselines,
         "models": models,

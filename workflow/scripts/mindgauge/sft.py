@@ -81,12 +81,25 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
     """Writes {train,val,test,gold}.jsonl with id, source and group, sft_student_mental.jsonl (training rows as
     LLaMA-Factory loads them), dataset_info.json and stats.json. `before` holds the rows of an earlier run; how many moved is told.
 
-    Rows of one input (a word-for-word repetition) share a group already. Raises UserError if a split stays empty.
+    Rows of one input (a word-for-word repetition) share a group already. Records without a label, and those in a group with a
+    gold record, are left out; of train and val also those whose label is less sure than `leave_out_below`. Rows of an alarming
+    class stand `oversample_risk` times in train. Raises UserError if a split stays empty.
     """
     which, scheme, instruction = options["view"], Scheme.from_dict(options["labels"]), options["instruction"]
-    labels = {row["id"]: row["labels"] for row in read_jsonl(inputs["labels"] / "dataset.jsonl")}
+    labelled = {row["id"]: row for row in read_jsonl(inputs["labels"] / "dataset.jsonl")}
+    labels = {name: row["labels"] for name, row in labelled.items()}
     group_of = {row["id"]: row["group"] for row in read_jsonl(inputs["split"] / "groups.jsonl")}
-    records = list(read_records(inputs["minimise"] / "unified_min.jsonl"))
+    gold = list(read_records(inputs["minimise"] / "gold.jsonl"))
+    beside_gold = {group_of[str(record.id)] for record in gold}
+    left_out = {"without a label": 0, "in a group with a gold record": 0, "doubtful": 0}
+    records = []
+    for record in read_records(inputs["minimise"] / "unified_min.jsonl"):
+        if str(record.id) not in labels:
+            left_out["without a label"] += 1
+        elif group_of[str(record.id)] in beside_gold:
+            left_out["in a group with a gold record"] += 1
+        else:
+            records.append(record)
     alarm = scheme.alarms[0] if scheme.alarms else None
     risk_of = {str(record.id): str(labels[str(record.id)][alarm.name]) if alarm else "" for record in records}
     rules = {
@@ -111,8 +124,11 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
 
     for record in records:
         group = group_of[str(record.id)]
+        if splits[group] != "test" and labelled[str(record.id)]["confidence"] < options["leave_out_below"]:
+            left_out["doubtful"] += 1
+            continue
         rows[splits[group]].append(row(record, group, canonical(scheme, labels[str(record.id)])))
-    for record in read_records(inputs["minimise"] / "gold.jsonl"):
+    for record in gold:
         # Human labels may be of some fields only (PsySUICIDE knows the risk alone), in the scheme's order.
         held = {name: (record.labels or {})[name] for name in scheme.names if name in (record.labels or {})}
         rows["gold"].append(row(record, str(record.id), json.dumps(held, ensure_ascii=False)))
@@ -123,10 +139,11 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
                 where="config: sft",
                 instead="more records, or a larger share for this split",
             )
-    for name, of in rows.items():
+    trained = oversampled(rows["train"], alarm, options["oversample_risk"])
+    for name, of in {**rows, "train": trained}.items():
         write_jsonl(out / f"{name}.jsonl", of)
     columns = ("instruction", "input", "output")
-    write_jsonl(out / "sft_student_mental.jsonl", ({name: row[name] for name in columns} for row in rows["train"]))
+    write_jsonl(out / "sft_student_mental.jsonl", ({name: row[name] for name in columns} for row in trained))
     # LLaMA-Factory, data/README.md: prompt, query and response name the columns; it joins prompt and query with one "\n".
     mapping = dict(zip(("prompt", "query", "response"), columns, strict=True))
     write_json(
@@ -148,11 +165,20 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
     stats = {
         "view": which,
         "splits": counts,
+        "left_out": left_out,
+        "trained_on": {"rows": len(trained), "fields": _counts(trained, scheme)},
         "warnings": warnings,
         "stability": stability(records, group_of, risk_of, splits, rules),
         "leak": leak_report(rows["train"], rows["test"]),
     }
     write_json(out / "stats.json", stats)
+
+
+def oversampled(rows: list[dict[str, Any]], alarm: Field | None, times: int) -> list[dict[str, Any]]:
+    """The rows, each of an alarming class `times` times in a row: training shuffles them."""
+    if alarm is None or times == 1:
+        return rows
+    return [row for row in rows for _ in range(times if json.loads(row["output"])[alarm.name] != alarm.safe else 1)]
 
 
 def few_in_test(counts: dict[str, Any], alarm: Field | None, least: int) -> list[str]:

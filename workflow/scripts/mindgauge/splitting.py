@@ -137,8 +137,10 @@ def group(
 
 
 def split(entry: Path, out: Path, near_duplicate: float, permutations: int) -> None:
-    """Writes groups.jsonl ({id, group}) and stats_split.json."""
-    ids, groups, sources, joined = group(read_records(entry / "unified_min.jsonl"), near_duplicate, permutations)
+    """Writes groups.jsonl ({id, group}) and stats_split.json. Gold records are grouped too, so that none is trained on in other
+    words."""
+    records = (record for name in ("unified_min.jsonl", "gold.jsonl") for record in read_records(entry / name))
+    ids, groups, sources, joined = group(records, near_duplicate, permutations)
     write_jsonl(out / "groups.jsonl", ({"id": name, "group": of} for name, of in zip(ids, groups, strict=True)))
     members: dict[str, list[str]] = {}
     for of, source in zip(groups, sources, strict=True):

@@ -25,7 +25,8 @@ from mindgauge.store import KEY_DIGITS, Store, digest
 @dataclass
 class Step:
     """What a step works with. It writes all its results into `out`; `work` is scratch that outlives a killed job;
-    `facts` go into the manifest, where gates read them; `threads` decide how fast it is, never what comes out."""
+    `facts` go into the manifest, where gates read them; `threads` and `pace` decide how fast it is, never what comes out.
+    `answers` is a directory for what was found of single records, if the recipe says that each stands alone."""
 
     names: tuple[str, ...]
     params: dict[str, Any]
@@ -35,6 +36,8 @@ class Step:
     work: Path
     facts: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
+    pace: dict[str, Any] = field(default_factory=dict)
+    answers: Path | None = None
 
 
 def _where(stamp: Path) -> str:
@@ -51,7 +54,8 @@ def _where(stamp: Path) -> str:
 def _check_key(where: str, found: dict[str, Any]) -> None:
     """Raises UserError if code or software changed after the recipe was written, or the recipe was edited."""
     recipe = found["recipe"]
-    now = {**recipe, "code": code_hash(recipe["step"]), "packages": list(packages(found["group"]))}
+    code = code_hash(recipe["step"], tuple(found["uses"]))
+    now = {**recipe, "code": code, "packages": list(packages(found["group"]))}
     if digest(now)[:KEY_DIGITS] != where.rpartition("/")[2]:
         changed = [part for part in ("code", "packages") if now[part] != recipe[part]] or ["the recipe file"]
         raise UserError(
@@ -80,6 +84,17 @@ def _checked_inputs(store: Store, found: dict[str, Any]) -> tuple[dict[str, Path
         {name: path(pair) for name, pair in found["inputs"].items()},
         {name: [path(pair) for pair in pairs] for name, pairs in found["lists"].items()},
     )
+
+
+def _answers(store: Store, found: dict[str, Any]) -> Path | None:
+    """Where the answers of single records are kept: by all that decides them but the records themselves."""
+    if not found["by_record"]:
+        return None
+    recipe = found["recipe"]
+    decides = {part: recipe[part] for part in ("step", "code", "packages", "lists")}
+    for part in ("params", "inputs"):
+        decides[part] = {name: value for name, value in recipe[part].items() if name not in found["by_record"]}
+    return store.answers(digest(decides)[:KEY_DIGITS])
 
 
 def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1) -> None:
@@ -114,6 +129,8 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
             store.aside(where),
             store.work(where),
             threads=threads,
+            pace=found["pace"],
+            answers=_answers(store, found),
         )
         progress.job = " ".join([name, *step.names])
         print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)

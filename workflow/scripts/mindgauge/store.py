@@ -70,6 +70,12 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def answers(self, key: str) -> Path:
+        """Where what was found of single records is kept, for all entries that would find the same."""
+        path = self.root / ".answers" / key
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     def aside(self, where: str) -> Path:
         """An empty directory of this process in which an entry is made."""
         path = self.root / ".aside" / f"{where.replace('/', '+')}.{os.uname().nodename}.{os.getpid()}"

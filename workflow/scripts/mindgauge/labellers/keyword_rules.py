@@ -1,16 +1,17 @@
-"""The backend `keywords`: the embedded rules."""
+"""The backend `keywords`: the embedded rules, which say which of them fired."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from mindgauge import keywords
+from mindgauge.labellers.common import Answer, Asked
 from mindgauge.labels import Scheme
-from mindgauge.records import Record
+
+PACE: tuple[str, ...] = ()
 
 
-def label(records: Iterable[Record], scheme: Scheme) -> Iterator[dict[str, Any]]:
-    """Labels each record by its client's words."""
+def label(asked: Iterable[Asked], scheme: Scheme) -> Iterator[Answer]:
+    """Labels each record by its client's words. Raises UserError if the scheme is not the one the rules are written for."""
     keywords.check(scheme)
-    for record in records:
-        found = keywords.label(record.words("client"))
-        yield {"id": record.id, "labels": found.labels, "evidence": found.evidence}
+    for one in asked:
+        found = keywords.label(one.text)
+        yield Answer(one.id, dict(found.labels), None, found.evidence)
