@@ -26,6 +26,11 @@ include: "rules/report.smk"
 report: "report/workflow.rst"
 
 
+onsuccess:
+    with exit_on_user_error():
+        process.refuse_half_way(workflow.dag)
+
+
 rule all:
     default_target: True
     input:

@@ -3,7 +3,7 @@ completion under the exact grammar, on one GGUF and the same prompts, in turn; a
 
 The models are made here: random weights in the shape of Qwen3-0.6B (or a smaller one), with the real Qwen2 vocabulary, Q4_K_M.
 
-    python tests/benchmarks/answering.py --records 24 --rounds 3
+    PYTHONPATH=workflow/scripts python tests/benchmarks/answering.py --records 24 --rounds 3
 """
 
 import argparse
@@ -12,14 +12,27 @@ import os
 import platform
 import random
 import statistics
-import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from llama_cpp import Llama, LlamaGrammar
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from mindgauge import converting, gguf_header, quantising, tiny_models
+from mindgauge.answers import gbnf, parse
+from mindgauge.chat import Chat
+from mindgauge.engines import llama_cpp, shared
+from mindgauge.engines.llama_cpp import LlamaCppEngine
+from mindgauge.engines.transformers import TransformersEngine
+from mindgauge.labels import Scheme
+from mindgauge.trie import Node, Trie, following
 
 ROOT = Path(__file__).parents[2]
 SEED = 20261124
@@ -36,11 +49,6 @@ NOISE = 0.05  # in logits; what batching changes lies below it (the table says h
 
 def make_tokenizer(work: Path):
     """The real Qwen2 tokenizer, rebuilt from the vocabulary that llama.cpp's sources carry."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    from mindgauge import converting, gguf_header, tiny_models
-
     with tarfile.open(converting.sdist()) as archive:
         name = archive.getnames()[0].split("/")[0] + "/vendor/llama.cpp/models/ggml-vocab-qwen2.gguf"
         held = archive.extractfile(name)
@@ -67,9 +75,6 @@ def make_tokenizer(work: Path):
 
 def make_model(shape: str, tokenizer, words: int):
     """A Qwen3 of that shape with random weights."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
     width, inner, layers, heads, groups, head = SHAPES[shape]
     torch.manual_seed(SEED)
     config = Qwen3Config(
@@ -93,10 +98,6 @@ def make_model(shape: str, tokenizer, words: int):
 
 def make_gguf(shape: str, tokenizer, out: Path) -> Path:
     """The model of that shape as a Q4_K_M GGUF."""
-    import torch
-
-    from mindgauge import converting, quantising
-
     for name in ("hf", "f16", "work"):
         (out / name).mkdir(parents=True)
     # Rows for every token that the vocabulary file lists, as in the true model.
@@ -107,20 +108,15 @@ def make_gguf(shape: str, tokenizer, out: Path) -> Path:
     return out / "model.gguf"
 
 
-def make_prompts(tokenizer, count: int) -> list[list[int]]:
+def make_prompts(chat: Chat, scheme: Scheme, count: int) -> list[list[int]]:
     """Prompts of the default instruction and of the synthetic sample's words, of OWN tokens in the mean, from half of that to
     half as much again."""
-    from mindgauge.chat import Chat
-    from mindgauge.labels import Scheme
-
     rng = random.Random(SEED)
     words = "\n".join(
         "\n".join(json.loads(path.read_text(encoding="utf-8")))
         for path in sorted((ROOT / "data/sample/CPsyCounE").rglob("*.json"))
     )
-    scheme = Scheme.load(ROOT / "config/labels.yaml")
     instruction = scheme.instruction((ROOT / "config/prompts/min_instruction.txt").read_text(encoding="utf-8"))
-    chat = Chat(tokenizer, (ROOT / "config/templates/qwen3.jinja").read_text(encoding="utf-8"), "qwen3")
     rate = len(words) / len(chat.ids(words))
     prompts = []
     for _ in range(count):
@@ -131,8 +127,6 @@ def make_prompts(tokenizer, count: int) -> list[list[int]]:
 
 def bare(engine, prompts: list[list[int]]) -> None:
     """Evaluates the prompts as the engine would, what they share once, and asks nothing."""
-    from mindgauge.engines import llama_cpp, shared
-
     start = shared(prompts)
     engine._share(prompts[0][:start])
     waiting, jobs = list(prompts), []
@@ -154,11 +148,28 @@ def bare(engine, prompts: list[list[int]]) -> None:
         engine._remove(sequence, 0)
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, object]:
-    """How long `work` takes, and its result."""
-    start = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float, object]:
+    """How long `work` takes, how long the cores work for it (which other load disturbs less), and its result."""
+    start, cores = time.perf_counter(), time.process_time()
     found = work()
-    return time.perf_counter() - start, found
+    return time.perf_counter() - start, time.process_time() - cores, found
+
+
+def token_grammar(trie: Trie) -> str:
+    """GBNF over token ids (format: llama.cpp, grammars/README.md) for exactly the answers of a trie, so that a completion
+    takes the tokens the model was trained on. By characters alone, random weights cut an answer into twice as many."""
+    rules: list[str] = []
+
+    def rule(node: Node) -> str:
+        name = f"n{len(rules)}"
+        rules.append("")
+        ways = " | ".join(map(rule, node.children.values()))
+        rules[int(name[1:])] = f"{name} ::= {' '.join(f'<[{token}]>' for token in node.tokens)}" + f" ({ways})" * bool(
+            ways
+        )
+        return name
+
+    return f"root ::= {rule(trie.root)}\n" + "\n".join(rules) + "\n"
 
 
 def differing(scheme, choices, others: list[dict]) -> tuple[int, int, int]:
@@ -173,20 +184,9 @@ def differing(scheme, choices, others: list[dict]) -> tuple[int, int, int]:
     return labels, answers, ties
 
 
-def with_llama_cpp(arguments: argparse.Namespace, tokenizer, gguf: Path) -> None:
+def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, trie: Trie, gguf: Path) -> None:
     """The three ways on a GGUF, in turn."""
-    from llama_cpp import Llama, LlamaGrammar
-
-    from mindgauge.answers import gbnf, parse
-    from mindgauge.engines import shared
-    from mindgauge.engines.llama_cpp import LlamaCppEngine
-    from mindgauge.labels import Scheme
-    from mindgauge.trie import Trie, following
-
-    scheme = Scheme.load(ROOT / "config/labels.yaml")
-    ids = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-    trie = Trie.build(scheme, following(ids, "<|im_start|>assistant\n"))
-    prompts = make_prompts(tokenizer, arguments.records)
+    prompts = make_prompts(chat, scheme, arguments.records)
     beginning = shared(prompts)
     mean = statistics.mean(map(len, prompts)) - beginning
     print(
@@ -195,19 +195,20 @@ def with_llama_cpp(arguments: argparse.Namespace, tokenizer, gguf: Path) -> None
     llama = Llama(
         str(gguf), n_ctx=1024, n_threads=arguments.threads, n_threads_batch=arguments.threads, seed=0, verbose=False
     )
-    grammar = LlamaGrammar.from_string(gbnf(scheme), verbose=False)
-    spoken: list[int] = []
+    spoken: dict[str, list[int]] = {}
 
-    def complete() -> list[dict]:
-        found = []
-        spoken.clear()
-        for prompt in prompts:
-            out = llama.create_completion(prompt, grammar=grammar, max_tokens=200, temperature=0.0)
-            spoken.append(out["usage"]["completion_tokens"])
-            found.append(parse(scheme, out["choices"][0]["text"]))
-        return found
+    def complete(name: str, text: str) -> Callable[[], list[dict]]:
+        grammar = LlamaGrammar.from_string(text, verbose=False)
 
-    taken: dict[str, list[float]] = {"bare": [], "engine": [], "grammar": []}
+        def work() -> list[dict]:
+            outs: list[Any] = [
+                llama.create_completion(prompt, grammar=grammar, max_tokens=200, temperature=0.0) for prompt in prompts
+            ]
+            spoken[name] = [out["usage"]["completion_tokens"] for out in outs]
+            return [parse(scheme, out["choices"][0]["text"]) for out in outs]
+
+        return work
+
     with LlamaCppEngine(
         gguf,
         trie,
@@ -216,54 +217,52 @@ def with_llama_cpp(arguments: argparse.Namespace, tokenizer, gguf: Path) -> None
         records=arguments.together,
         threads=arguments.threads,
     ) as engine:
-        ways = {
+        ways: dict[str, Callable[[], Any]] = {
             "bare": lambda: bare(engine, prompts),
             "engine": lambda: list(engine.answer(prompts)),
-            "grammar": complete,
+            "grammar": complete("grammar", gbnf(scheme)),
+            "tokens": complete("tokens", token_grammar(trie)),
         }
-        for way in ways.values() if arguments.rounds else ():
-            way()  # the first time pages the file in
-        found: dict[str, object] = {}
+        engine._share(prompts[0][:beginning])
+        llama.eval(prompts[0][:beginning])  # the first time pages the file in
+        found: dict[str, Any] = {}
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        worked: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(arguments.rounds):
             for name, way in ways.items():
-                took, found[name] = seconds(way)
-                taken[name].append(took)
-    medians = {name: statistics.median(of) for name, of in taken.items()}
-    for name, median in medians.items():
+                wall, cores, found[name] = seconds(way)
+                taken[name].append(wall / len(prompts))
+                worked[name].append(cores / len(prompts))
+    wall, cores = ({name: statistics.median(of) for name, of in times.items()} for times in (taken, worked))
+    for name in ways:
         print(
-            f"{name:>8}  {len(prompts) / median:>6.2f} records/s  {median / len(prompts):>6.3f} s a record"
-            f"  {median / medians['bare']:>5.2f} x the time of bare"
-            f"  (rounds: {' '.join(f'{of / len(prompts):.3f}' for of in taken[name])})"
+            f"{name:>8}  {1 / wall[name]:>6.2f} records/s  {wall[name]:>6.3f} s a record, {cores[name]:>6.3f} s of the cores"
+            f"  {wall[name] / wall['bare']:>5.2f} x the time of bare, {cores[name] / cores['bare']:>5.2f} x of the cores"
+            f"  (rounds: {' '.join(f'{of:.3f}' for of in taken[name])})",
+            flush=True,
         )
-    print(f"engine over grammar: {medians['grammar'] / medians['engine']:.2f} x records/s")
-    labels, answers, ties = differing(scheme, found["engine"], found["grammar"])
-    print(
-        f"{labels} labels in {answers} of {len(prompts)} answers differ between engine and grammar, {ties} of these at a tie"
-        f" (first differing label, gap < {NOISE}); the grammar's answers take {statistics.mean(spoken):.0f} tokens"
-    )
+    for name in ("grammar", "tokens"):
+        labels, answers, ties = differing(scheme, found["engine"], found[name])
+        print(
+            f"engine over {name}: {wall[name] / wall['engine']:.2f} x records/s, {cores[name] / cores['engine']:.2f} x by the"
+            f" cores; {labels} labels in {answers} of {len(prompts)} answers differ, {ties} of these answers at a tie (first"
+            f" differing label, gap < {NOISE}); {statistics.mean(spoken[name]):.0f} tokens an answer"
+        )
 
 
-def with_transformers(arguments: argparse.Namespace, tokenizer) -> None:
+def with_transformers(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, trie: Trie) -> None:
     """The engine beside `generate` on a tiny model."""
-    import torch
-
-    from mindgauge.engines.transformers import TransformersEngine
-    from mindgauge.labels import Scheme
-    from mindgauge.trie import Trie, following
-
     torch.set_num_threads(arguments.threads)
-    scheme = Scheme.load(ROOT / "config/labels.yaml")
-    ids = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-    trie = Trie.build(scheme, following(ids, "<|im_start|>assistant\n"))
-    model = make_model("tiny", tokenizer, len(tokenizer)).eval()
-    prompts = make_prompts(tokenizer, arguments.rows)
+    model = make_model("tiny", chat.tokenizer, len(chat.tokenizer)).eval()
+    pad = chat.tokenizer.pad_token_id
+    prompts = make_prompts(chat, scheme, arguments.rows)
     engine = TransformersEngine(model, trie, batch_size=arguments.together)
 
     def generate() -> None:
         for start in range(0, len(prompts), arguments.together):
             batch = prompts[start : start + arguments.together]
             width = max(map(len, batch))
-            held = torch.tensor([[tokenizer.pad_token_id] * (width - len(one)) + one for one in batch])
+            held = torch.tensor([[pad] * (width - len(one)) + one for one in batch])
             mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in batch])
             with torch.inference_mode():
                 model.generate(
@@ -272,13 +271,13 @@ def with_transformers(arguments: argparse.Namespace, tokenizer) -> None:
                     do_sample=False,
                     min_new_tokens=trie.room,
                     max_new_tokens=trie.room,
-                    pad_token_id=tokenizer.pad_token_id,
+                    pad_token_id=pad,
                 )
 
     taken: dict[str, list[float]] = {"engine": [], "generate": []}
     for _ in range(arguments.rounds):
-        taken["engine"].append(seconds(lambda: list(engine.answer(prompts)))[0])
-        taken["generate"].append(seconds(generate)[0])
+        for name, way in {"engine": lambda: list(engine.answer(prompts)), "generate": generate}.items():
+            taken[name].append(seconds(way)[0])
     rates = {name: len(prompts) / statistics.median(of) for name, of in taken.items()}
     print(
         f"transformers, tiny model, {len(prompts)} rows, batches of {arguments.together}: engine {rates['engine']:.1f} rows/s,"
@@ -296,10 +295,9 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a directory that keeps the GGUF for the next time")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--context", type=int, default=4096, help="tokens of the engine's context")
-    parser.add_argument("--batch", type=int, default=512, help="tokens of a batch of the engine")
+    parser.add_argument("--batch", type=int, help="tokens of a batch of the engine")
     parser.add_argument("--together", type=int, default=16, help="records under way together")
     arguments = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "workflow/scripts"))
     with tempfile.TemporaryDirectory() as directory:
         tokenizer = make_tokenizer(Path(directory))
         place = (arguments.keep or Path(directory)) / arguments.shape
@@ -310,8 +308,13 @@ def main() -> None:
             f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {arguments.threads} threads,"
             f" Python {platform.python_version()}, {arguments.shape} Q4_K_M, {gguf.stat().st_size / 1e6:.0f} MB"
         )
-        with_llama_cpp(arguments, tokenizer, gguf)
-        with_transformers(arguments, tokenizer)
+        chat = Chat(tokenizer, (ROOT / "config/templates/qwen3.jinja").read_text(encoding="utf-8"), "qwen3")
+        scheme = Scheme.load(ROOT / "config/labels.yaml")
+        trie = Trie.build(scheme, following(chat.ids, chat.render("", "")))
+        if arguments.records:
+            with_llama_cpp(arguments, chat, scheme, trie, gguf)
+        if arguments.rows:
+            with_transformers(arguments, chat, scheme, trie)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mindgauge import epoch, linking, raw
+from mindgauge import epoch, linking, process, raw
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_json
 from mindgauge.recipe import Input, Recipe
@@ -105,7 +105,7 @@ def test_a_failing_step_leaves_nothing(planned, store):
 
 def test_a_job_refuses_if_the_code_changed_while_it_waited(planned, monkeypatch):
     _, stamp = planned
-    monkeypatch.setattr("mindgauge.step.code_hash", lambda step: "0" * 64)
+    monkeypatch.setattr("mindgauge.step.code_hash", lambda step, uses: "0" * 64)
     with pytest.raises(UserError, match="code changed after this job was planned"):
         make("split", stamp, write)
 
@@ -204,3 +204,16 @@ def test_a_newly_missing_gate_renews_the_epoch_once(tmp_path, monkeypatch):
         epoch.keep([], gates)
         dates.append(epoch.EPOCH.stat().st_mtime_ns)
     assert dates[0] < dates[1] == dates[2] < dates[3]
+
+
+def test_a_run_that_stopped_half_way_is_told(tmp_path):
+    from types import SimpleNamespace
+
+    made, lost = tmp_path / "made", tmp_path / "lost"
+    made.touch()
+    dag = SimpleNamespace(targetjobs=[SimpleNamespace(input=[made], output=[])])
+    process.refuse_half_way(dag)
+    dag.targetjobs[0].input.append(lost)
+    with pytest.raises(UserError, match="stopped half-way: 1 of 2 targets are not made") as error:
+        process.refuse_half_way(dag)
+    assert "the same command again" in str(error.value)

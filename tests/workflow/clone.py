@@ -57,9 +57,17 @@ class Clone:
             command.remove("--")
         environment = {**os.environ, "MINDGAUGE_STORE": str(self.store), "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+
+        def run() -> "subprocess.CompletedProcess[str]":
+            return subprocess.run(
+                command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+
+        done = run()
+        said = done.stdout
+        if "Snakemake stopped half-way" in said:  # as the message says: the same command again
+            done = run()
+            done.stdout = said + done.stdout
         if check:
             assert done.returncode == 0, done.stdout[-4000:]
         self.status = done.returncode

@@ -24,6 +24,9 @@ from mindgauge.trie import Trie
 # Prompts read ahead, for each record under way: enough to keep batches full, and few enough to hold.
 AHEAD = 8
 PREFIX = 0
+# Tokens of a batch. A core is as fast with few, and then fewer records are under way: each one's attention passes over the
+# cells of all, masked or not. A GPU needs many to be busy.
+CPU_BATCH, GPU_BATCH = 128, 512
 
 
 @dataclass
@@ -108,15 +111,15 @@ class LlamaCppEngine:
         trie: Trie,
         *,
         context: int = 4096,
-        batch: int = 512,
+        batch: int | None = None,
         records: int = 16,
         threads: int | None = None,
     ) -> None:
         """Loads the GGUF, all layers on a GPU if llama.cpp was built for one.
 
         `context` is the number of tokens kept at one time, what the prompts share and all records under way together; at most
-        `records` of these are under way, fewer if the context is short; `batch` tokens are evaluated at once; `threads` None
-        takes every core the process may use.
+        `records` of these are under way, fewer if the context is short; `batch` tokens are evaluated at once, None for what
+        suits the build (see CPU_BATCH); `threads` None takes every core the process may use.
 
         Raises UserError if the GGUF cannot be loaded, does not hold the trie's tokens, or the context is too small.
         """
@@ -125,59 +128,73 @@ class LlamaCppEngine:
         # Its logger has no level of its own and then tells of every graph; what a caller set stays.
         logger = logging.getLogger("llama-cpp-python")
         logger.setLevel(logger.level or logging.ERROR)
-        self.api, self.trie = llama_cpp, trie
-        self.model = self.context = None
-        if not model.is_file():
-            raise UserError("there is no such GGUF", where=str(model), instead="the path of a GGUF file")
-        of_model = llama_cpp.llama_model_default_params()
-        of_model.n_gpu_layers = -1
-        llama_cpp.llama_backend_init()
-        self.model = llama_cpp.llama_model_load_from_file(str(model).encode(), of_model)
+        self.api: Any = llama_cpp
+        self.trie, self.path = trie, model
+        self.model: Any = None
+        self.context: Any = None
+        try:
+            self._load()
+            default = GPU_BATCH if llama_cpp.llama_supports_gpu_offload() else CPU_BATCH
+            self._open(context, batch or default, records, threads or len(os.sched_getaffinity(0)))
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        """Loads the model."""
+        if not self.path.is_file():
+            raise UserError("there is no such GGUF", where=str(self.path), instead="the path of a GGUF file")
+        params = self.api.llama_model_default_params()
+        params.n_gpu_layers = -1
+        self.api.llama_backend_init()
+        self.model = self.api.llama_model_load_from_file(str(self.path).encode(), params)
         if not self.model:
             raise UserError(
                 "llama.cpp cannot load this file",
-                where=str(model),
+                where=str(self.path),
                 instead="a complete GGUF of a causal language model",
             )
-        self.words = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
-        if trie.largest >= self.words:
-            self.close()
+        self.words = self.api.llama_vocab_n_tokens(self.api.llama_model_get_vocab(self.model))
+        if self.trie.largest >= self.words:
             raise UserError(
-                f"the answers have token {trie.largest}, the model only {self.words} tokens",
-                where=str(model),
+                f"the answers have token {self.trie.largest}, the model only {self.words} tokens",
+                where=str(self.path),
                 instead="the tokenizer that belongs to this GGUF",
             )
-        of_context = llama_cpp.llama_context_default_params()
-        of_context.n_ctx = context
-        of_context.n_batch = of_context.n_ubatch = min(batch, context)
-        most = (llama_cpp.llama_max_parallel_sequences() - 1) // trie.branches
-        self.records = min(records, most, context // trie.room)
+
+    def _open(self, context: int, batch: int, records: int, threads: int) -> None:
+        """Makes the context and the batch."""
+        most = (self.api.llama_max_parallel_sequences() - 1) // self.trie.branches
+        self.records = min(records, most, context // self.trie.room)
         if self.records < 1:
-            self.close()
             raise UserError(
-                f"a context of {context} tokens is too small: an answer alone takes {trie.room}",
-                where=str(model),
+                f"a context of {context} tokens is too small: an answer alone takes {self.trie.room}",
+                where=str(self.path),
                 instead="a larger context",
             )
-        of_context.n_seq_max = 1 + self.records * trie.branches
+        params = self.api.llama_context_default_params()
+        params.n_ctx = context
+        # One batch is one pass over the weights.
+        params.n_batch = params.n_ubatch = min(batch, context)
+        params.n_seq_max = 1 + self.records * self.trie.branches
         # Rows that compute logits: without this bound llama.cpp reserves a row of the vocabulary's size for every token.
-        of_context.n_outputs_max = of_context.n_seq_max
-        of_context.kv_unified = True
+        params.n_outputs_max = params.n_seq_max
+        # Records share the cells of one cache, so long and short ones fill it, and a copied sequence copies no cell.
+        params.kv_unified = True
         # Otherwise a model with a sliding window drops tokens of the shared beginning that later records need.
-        of_context.swa_full = True
-        of_context.n_threads = of_context.n_threads_batch = threads or len(os.sched_getaffinity(0))
-        self.context = llama_cpp.llama_init_from_model(self.model, of_context)
+        params.swa_full = True
+        params.n_threads = params.n_threads_batch = threads
+        self.context = self.api.llama_init_from_model(self.model, params)
         if not self.context:
-            self.close()
             raise UserError(
                 f"llama.cpp has no memory for a context of {context} tokens",
-                where=str(model),
-                instead="a smaller context, or fewer sequences",
+                where=str(self.path),
+                instead="a smaller context",
             )
-        self.memory = llama_cpp.llama_get_memory(self.context)
-        self.cells = llama_cpp.llama_n_ctx(self.context)
-        self.longest = min(self.cells, llama_cpp.llama_model_n_ctx_train(self.model)) - trie.room
-        self.batch = _Batch(of_context.n_batch)
+        self.memory = self.api.llama_get_memory(self.context)
+        self.cells = self.api.llama_n_ctx(self.context)
+        self.longest = min(self.cells, self.api.llama_model_n_ctx_train(self.model)) - self.trie.room
+        self.batch = _Batch(params.n_batch)
         self.prefix: list[int] = []
 
     def __enter__(self) -> "LlamaCppEngine":
