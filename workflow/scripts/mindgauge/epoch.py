@@ -27,15 +27,21 @@ def _recorded(path: Path) -> bool:
     return METADATA.joinpath(*parts).is_dir()
 
 
-def keep(made: Iterable[Path], gates: Iterable[Path]) -> None:
+def keep(made: Iterable[Path], gates: Iterable[Path], *, changed: bool = False) -> None:
     """Renews the epoch, or puts back its date.
 
     It is renewed if Snakemake has forgotten how one of `made`, the gates and views, was made; and if one of the `gates` the
     configuration asks for is missing that was not missing before: where a job waits for a checkpoint, Snakemake takes its
-    existing outputs for up to date, so a new gate (another labeller, a new model) would go unseen.
+    existing outputs for up to date, so a new gate (another labeller, a new model) would go unseen. So would raw files that
+    `changed`: the gate behind them runs again, and the run ends there, since nothing else was to be run before.
     """
     missing = sorted(str(path) for path in gates if not path.is_file())
-    if EPOCH.is_file() and METADATA.is_dir() and all(_recorded(path) for path in made if os.path.lexists(path)):
+    if (
+        not changed
+        and EPOCH.is_file()
+        and METADATA.is_dir()
+        and all(_recorded(path) for path in made if os.path.lexists(path))
+    ):
         held = read_json(EPOCH)
         if isinstance(held, dict) and set(missing) <= set(held["missing"]):
             if EPOCH.stat().st_mtime_ns != held["date"]:

@@ -11,6 +11,7 @@ from typing import Any
 from mindgauge import raw, readers
 from mindgauge.backends import BACKENDS
 from mindgauge.config import Settings, Voter, read_yaml
+from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
 from mindgauge.recipe import STAMPS, Input, Recipe
@@ -84,12 +85,26 @@ class Plan:
         """The files of the gates that were asked for the key of an entry."""
         return sorted(gate_file(gate) for gate in self._recorded(step, *names)[1])
 
-    def wanted_gates(self) -> list[str]:
-        """The files of all gates that the configuration's sources, labeller and models ask for."""
+    def raws(self) -> list[str]:
+        """The names of all raw files: sources, labellers' files, local base models."""
         config = self.settings.config
         files = [labeller_files(voter) for voter in self.settings.voters.values()]
-        raws = [*config.sources, *dict.fromkeys(of[1] for of in files if of)]
-        raws += [f"base-{model}" for model in config.models if self.settings.model(model).path is not None]
+        found = [*config.sources, *dict.fromkeys(of[1] for of in files if of)]
+        return found + [f"base-{model}" for model in config.models if self.settings.model(model).path is not None]
+
+    def raw_changed(self) -> bool:
+        """Were raw files hashed before that are others now? What is missing or wrong is told where it is needed."""
+        for name in self.raws():
+            try:
+                if Path(gate_file(f"raw/{name}")).is_file() and not raw.known(name, self.raw_token(name)):
+                    return True
+            except UserError:
+                continue
+        return False
+
+    def wanted_gates(self) -> list[str]:
+        """The files of all gates that the configuration's sources, labeller and models ask for."""
+        config, raws = self.settings.config, self.raws()
         names = [f"raw/{name}" for name in raws] + [f"base/{model}" for model in config.models]
         return [gate_file(name) for name in [*names, "minimised", "labels", "sft"]]
 

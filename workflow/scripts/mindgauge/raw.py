@@ -52,6 +52,11 @@ def _whole(files: dict[str, Any]) -> str:
     return digest({name: sha for name, (_, sha) in files.items()})
 
 
+def known(name: str, token: str) -> bool:
+    """Is this token file the one under which the raw files were hashed last?"""
+    return Path(token).stem == _memory(name)["token"]
+
+
 def content_of(path: Path) -> str:
     """The hash of a file or tree as gates tell it, computed anew."""
     return _whole(_hashed(path, listing(path), {}, quiet=True))
