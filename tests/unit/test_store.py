@@ -217,3 +217,11 @@ def test_a_run_that_stopped_half_way_is_told(tmp_path):
     with pytest.raises(UserError, match="stopped half-way: 1 of 2 targets are not made") as error:
         process.refuse_half_way(dag)
     assert "the same command again" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dry"),
+    [(["-n", "all"], True), (["-np"], True), (["--dry-run"], True), (["--profile", "profiles/demo", "all"], False)],
+)
+def test_a_dry_run_is_known(arguments, dry):
+    assert process.dry_run(["snakemake", *arguments]) is dry

@@ -1,7 +1,9 @@
 """What Snakemake's process hands down to its jobs."""
 
 import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,11 @@ def prepare(*, group: bool) -> None:
     """Everything made is private (to the owner, or with `group` to the group), and jobs run the Python that runs Snakemake."""
     os.umask(0o007 if group else 0o077)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def dry_run(arguments: Sequence[str]) -> bool:
+    """Does the command line ask for a dry run? While the Snakefile is read Snakemake does not say."""
+    return any(re.fullmatch(r"--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", argument) for argument in arguments)
 
 
 def refuse_half_way(dag: Any) -> None:
