@@ -103,4 +103,8 @@ with exit_on_user_error():
             *map(Path, plan.targets(*STEPS)),
             *Path("results/.gates").rglob("*.json"),
         ]
-        epoch.keep(made, map(Path, plan.wanted_gates()), changed=not process.dry_run(sys.argv) and plan.raw_changed())
+        epoch.keep(
+            made,
+            map(Path, plan.wanted_gates()),
+            changed=not process.dry_run(sys.argv) and plan.raw_changed(),
+        )
