@@ -45,7 +45,7 @@ rule data:
 
 rule labels:
     input:
-        plan.targets("merge_labels"),
+        plan.targets("minimise", "merge_labels"),
 
 
 rule sft:
