@@ -1,0 +1,308 @@
+"""The gates: may a model be released? Each threshold of the config is held against a figure, and every outcome says
+why.
+
+Only pydantic is imported: the configuration is read where the figures' libraries may be missing.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Status = Literal["pass", "fail", "undecided"]
+FEW = 10
+# A figure on its bound passes, whatever the last bits of a difference of floats say.
+SLACK = 1e-9
+
+
+class Gates(BaseModel):
+    """What a model must reach to be released. A gate that is null is not asked."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, validate_default=True)
+
+    way: Literal["constrained", "free"] = Field(
+        "constrained",
+        description="The way of answering whose figures are judged. JSON validity and stop rate are always those of free generation: constrained answers are valid by construction.",
+    )
+    judge: Literal["estimate", "interval"] = Field(
+        "estimate",
+        description="`estimate`: a figure passes as it is; `interval`: the worse end of its 95 % interval must pass, which asks for more cases.",
+    )
+    undecided: Literal["fail", "pass"] = Field(
+        "fail",
+        description="What counts where a figure is missing, or passes on fewer than 10 cases. A figure that does not pass fails, however few.",
+    )
+    any_risk_recall_min: Share | None = Field(
+        0.9, description="Least share of the rows with any risk in which the answer raises an alarm."
+    )
+    false_alarm_rate_max: Share | None = Field(
+        None, description="Highest share of the rows without any risk in which the answer raises an alarm."
+    )
+    json_valid_min: Share | None = Field(1.0, description="Least share of free answers that are valid JSON in range.")
+    stop_rate_min: Share | None = Field(None, description="Least share of free answers that end by themselves.")
+    exact_match_min: Share | None = Field(None, description="Least share of rows with every label right.")
+    macro_f1_min: dict[str, Share] = Field({}, description="Least macro-F1 of a label.")
+    qwk_min: dict[str, Share] = Field({}, description="Least quadratic weighted kappa of an ordinal label.")
+    qwk_drop_max: Share | None = Field(
+        0.02,
+        description="Of a quant: how much less kappa it may have, in each ordinal label, than what it was made of.",
+    )
+    risk_lost_by_quant_max: int | None = Field(
+        0, ge=0, description="Of a quant: how many risk cases that what it was made of finds it may miss."
+    )
+
+
+def _check(
+    gate: str,
+    sense: Literal["min", "max"],
+    bound: float,
+    figure: float | None,
+    cases: int | None,
+    interval: list[float] | None,
+    *,
+    of: str,
+    judge: str = "estimate",
+    instead: str,
+) -> dict[str, Any]:
+    """One gate's outcome. `cases`: how many the figure rests on; `of` names figure and cases in words."""
+    found: dict[str, Any] = {
+        "gate": gate,
+        "bound": bound,
+        "figure": figure,
+        "interval": interval,
+        "cases": cases,
+    }
+    sign = "at least" if sense == "min" else "at most"
+    if figure is None or cases == 0:
+        status: Status = "undecided"
+        said = f"{of}: there is no figure to hold against the bound ({sign} {bound:g})"
+        return {**found, "status": status, "reason": said, "instead": instead}
+    judged = figure
+    if judge == "interval" and interval is not None:
+        judged = interval[0] if sense == "min" else interval[1]
+    good = judged >= bound - SLACK if sense == "min" else judged <= bound + SLACK
+    few = cases is not None and cases < FEW
+    said = f"{of}: {figure:.4g}"
+    if interval is not None:
+        said += f" (95 % interval {interval[0]:.4g} to {interval[1]:.4g})"
+    said += f", {sign} {bound:g} is asked" + (
+        " of the interval's worse end" if judge == "interval" and interval else ""
+    )
+    if judge == "interval" and interval is None and good:
+        return {**found, "status": "undecided", "reason": f"{said}; there is no interval to judge", "instead": instead}
+    if few:
+        said += f"; it rests on {cases} case(s), fewer than {FEW}"
+    # Too few cases to trust a good figure; a bad one is bad enough as it is.
+    status = "fail" if not good else "undecided" if few else "pass"
+    return {**found, "status": status, "reason": said, "instead": "" if status == "pass" else instead}
+
+
+def _exact(hits: int | None, n: int | None) -> float | None:
+    """The share that is not rounded: 9,999,999 valid answers of 10,000,000 are not all."""
+    return hits / n if hits is not None and n else None
+
+
+def _bounds(figures: Mapping[str, Any], name: str) -> list[float] | None:
+    of = (figures.get("intervals") or {}).get(name)
+    return None if of is None or of["low"] is None else [of["low"], of["high"]]
+
+
+MORE = "more test rows or gold with such cases, or `undecided: pass` in the gates if you accept not knowing"
+
+
+def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The gates on the figures of the way that is judged."""
+    of = figures or {}
+    checks = []
+    risk = of.get("any_risk") or {}
+    if gates.any_risk_recall_min is not None:
+        checks.append(
+            _check(
+                "any_risk_recall_min",
+                "min",
+                gates.any_risk_recall_min,
+                _exact(risk.get("hits"), risk.get("support")),
+                risk.get("support"),
+                risk.get("wilson"),
+                of="share of risk cases found",
+                judge=gates.judge,
+                instead=f"look at the missed cases in errors.csv; more or oversampled training rows with risk, another base model; {MORE}",
+            )
+        )
+    if gates.false_alarm_rate_max is not None:
+        without = risk["n"] - risk["support"] if risk else None
+        checks.append(
+            _check(
+                "false_alarm_rate_max",
+                "max",
+                gates.false_alarm_rate_max,
+                _exact(risk.get("false_alarms"), without),
+                without,
+                risk.get("false_alarm_wilson"),
+                of="share of rows without risk that raise an alarm",
+                judge=gates.judge,
+                instead="look at the false alarms in errors.csv; training rows with negated and figurative mentions",
+            )
+        )
+    if gates.exact_match_min is not None:
+        checks.append(
+            _check(
+                "exact_match_min",
+                "min",
+                gates.exact_match_min,
+                _exact(of.get("exact"), of.get("n")),
+                of.get("n"),
+                of.get("exact_match_wilson"),
+                of="share of rows with every label right",
+                judge=gates.judge,
+                instead=f"more training rows, another base model; {MORE}",
+            )
+        )
+    for gate, figure, bounds in (
+        ("macro_f1_min", "macro_f1", gates.macro_f1_min),
+        ("qwk_min", "qwk", gates.qwk_min),
+    ):
+        for label, bound in bounds.items():
+            field = (of.get("fields") or {}).get(label) or {}
+            support = [value["support"] for value in (field.get("per_value") or {}).values() if value["support"]]
+            # Macro-F1 hangs on the rarest value that the reference has, kappa on the rows.
+            cases = (min(support) if figure == "macro_f1" else field.get("n")) if support else None
+            checks.append(
+                _check(
+                    f"{gate}: {label}",
+                    "min",
+                    bound,
+                    field.get(figure),
+                    cases,
+                    _bounds(of, f"{label}/{figure}"),
+                    of=f"{figure} of {label}",
+                    judge=gates.judge,
+                    instead=f"look at its confusion table; {MORE}",
+                )
+            )
+    return checks
+
+
+def _of_free(gates: Gates, free: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    of = free or {}
+    wanted = (
+        ("json_valid_min", gates.json_valid_min, "valid", "share of free answers that are valid JSON in range"),
+        ("stop_rate_min", gates.stop_rate_min, "stopped", "share of free answers that end by themselves"),
+    )
+    return [
+        _check(
+            gate,
+            "min",
+            bound,
+            _exact(of.get(count), of.get("n")),
+            of.get("n"),
+            None,
+            of=title,
+            instead="serve with grammar.gbnf; check template and end token; train longer",
+        )
+        for gate, bound, count, title in wanted
+        if bound is not None
+    ]
+
+
+def _of_quant(gates: Gates, comparison: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The gates on a quant, from comparisons.compare(what it was made of, the quant)."""
+    checks = []
+    advice = "a larger quant (Q5_K_M, Q8_0), an importance matrix"
+    if gates.qwk_drop_max is not None:
+        kappas = [of for of in (comparison or {}).get("differences", []) if of["what"].endswith("/qwk")]
+        for of in kappas:
+            gap = of["difference"]
+            checks.append(
+                _check(
+                    f"qwk_drop_max: {of['what'].removesuffix('/qwk')}",
+                    "max",
+                    gates.qwk_drop_max,
+                    None if gap is None else -gap,
+                    of["cases"],
+                    None if of["low"] is None else [-of["high"], -of["low"]],
+                    of=f"drop of {of['what'].replace('/', ' ')} by quantisation",
+                    judge=gates.judge,
+                    instead=f"{advice}; {MORE}",
+                )
+            )
+        if not kappas:
+            checks.append(
+                _check(
+                    "qwk_drop_max",
+                    "max",
+                    gates.qwk_drop_max,
+                    None,
+                    None,
+                    None,
+                    of="drop of kappa by quantisation",
+                    instead="evaluate the f16 GGUF beside the quant",
+                )
+            )
+    if gates.risk_lost_by_quant_max is not None:
+        risk = (comparison or {}).get("risk") or {}
+        lost = risk.get("lost")
+        checks.append(
+            _check(
+                "risk_lost_by_quant_max",
+                "max",
+                gates.risk_lost_by_quant_max,
+                None if lost is None else len(lost),
+                # Only what was found before can be lost.
+                risk.get("found_by_first"),
+                None,
+                of="risk cases lost by quantisation",
+                instead=f"{advice}; the lost ids stand in the comparison; {MORE}",
+            )
+        )
+    return checks
+
+
+def decide(
+    gates: Gates,
+    figures: Mapping[str, Mapping[str, Any] | None],
+    comparison: Mapping[str, Any] | None = None,
+    *,
+    quantised: bool,
+) -> dict[str, Any]:
+    """`release` (`pass` or `fail`), `reasons` (the checks that stand in its way, or that were let through undecided)
+    and `checks` (all, in a fixed order), ready for strict JSON and for result_schema.Decision.
+
+    `figures`: way of answering (`free`, `constrained`) -> metrics.overall or figures.figures of one reference, or None.
+    For a `quantised` variant `comparison` is comparisons.compare(what it was made of, it). A check: `gate`, `status`,
+    `bound`, `figure`, `interval`, `cases`, `reason` (a sentence) and `instead` (what to do). With no gate at all
+    nothing was asked, which is undecided as well.
+    """
+    checks = [
+        *_of_figures(gates, figures.get(gates.way)),
+        *_of_free(gates, figures.get("free")),
+        *(_of_quant(gates, comparison) if quantised else []),
+    ]
+    if not checks:
+        checks = [
+            {
+                "gate": "none",
+                "status": "undecided",
+                "bound": None,
+                "figure": None,
+                "interval": None,
+                "cases": None,
+                "reason": "no gate is set: nothing was asked of this model",
+                "instead": "set thresholds in the config's gates",
+            }
+        ]
+    stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}
+    return {
+        "release": "fail" if any(check["status"] in stands for check in checks) else "pass",
+        "reasons": [check for check in checks if check["status"] != "pass"],
+        "checks": checks,
+    }
+
+
+def said(decision: dict[str, Any]) -> str:
+    """A decision of the gates in a sentence."""
+    if decision["release"] == "pass" and not decision["reasons"]:
+        return "release: pass"
+    reasons = "; ".join(check["reason"] for check in decision["reasons"])
+    return f"release: {decision['release']} ({reasons})"
