@@ -70,7 +70,7 @@ rule gguf:
 
 rule evaluate:
     input:
-        plan.targets("evaluate", "baselines"),
+        plan.targets("evaluate", "baselines", "judge"),
 
 
 rule report:

@@ -32,6 +32,7 @@ STEPS = {
     "quantise": ["model", "quant"],
     "evaluate": ["model", "variant"],
     "baselines": [],
+    "judge": ["model"],
     "bundle": ["model", "quant"],
     "report": [],
     "catalogue": [],
@@ -47,7 +48,7 @@ wildcard_constraints:
     voter="[0-9]+-[a-z-]+",
     shard="[0-9]+",
     quant="[A-Z0-9_]+",
-    variant="[A-Za-z0-9_]+",
+    variant="base|adapter|merged|f16|[A-Z0-9_]+",
 
 
 def ask_gate(name, fact=None):

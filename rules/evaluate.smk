@@ -13,7 +13,7 @@ rule make_evaluate:
         mem_mb=16000,
         runtime=240,
     shell:
-        "python workflow/scripts/evaluate.py --entry {output} > {log} 2>&1"
+        "python workflow/scripts/evaluate.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
 rule make_baselines:
@@ -29,6 +29,21 @@ rule make_baselines:
         runtime=60,
     shell:
         "python workflow/scripts/baselines.py --entry {output} > {log} 2>&1"
+
+
+rule make_judge:
+    input:
+        needs_of("judge"),
+    output:
+        "results/.entries/judge/{model}/{key}",
+    log:
+        "results/logs/judge/{model}/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/judge.py --entry {output} > {log} 2>&1"
 
 
 rule view_evaluation:
@@ -57,11 +72,37 @@ rule view_baselines:
         gates_of("baselines"),
         entry=stamp_of("baselines"),
     output:
-        "results/eval/baselines/majority.json",
-        "results/eval/baselines/keywords.json",
-        "results/eval/baselines/tfidf.json",
+        "results/eval/baselines/majority/metrics.json",
+        "results/eval/baselines/tfidf/metrics.json",
     log:
         "results/logs/view/baselines.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_judge:
+    input:
+        EPOCH,
+        ancient("results/.gates/base/{model}.json"),
+        gates_of("judge"),
+        entry=stamp_of("judge"),
+    output:
+        report(
+            "results/models/{model}/eval/comparison.json",
+            caption="../report/comparison.rst",
+            category="Evaluation",
+            labels={"model": "{model}", "variant": "compared in pairs"},
+        ),
+        report(
+            "results/models/{model}/eval/gates.json",
+            caption="../report/gates.rst",
+            category="Evaluation",
+            labels={"model": "{model}", "variant": "release"},
+        ),
+        "results/models/{model}/eval/errors.csv",
+    log:
+        "results/logs/view/judge/{model}.log",
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -76,6 +76,7 @@ def rows(tmp_path_factory, scheme):
             "id": f"{n:016x}",
             "source": "s",
             "group": str(n),
+            "themes": [],
             "instruction": INSTRUCTION,
             "input": f"{'甲乙丙丁'[n % 4]}事第{n}次，{STRINGS[n % 10]}",
             "output": answers[n % 4],

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, numbers, template
 
-from mindgauge import bundling, chat, evaluating, inference, quantising
+from mindgauge import bundling, chat, evaluating, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, write_json
+from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
+from mindgauge.gates import Gates, decide
 from mindgauge.gguf_header import read_header
 from mindgauge.records import Record, Turn, write_records
 
@@ -125,7 +126,7 @@ def test_the_quant_is_what_it_says(made):
 def test_f16_answers_as_the_merged_model_does(made, rows):
     talk = the_chat(made)
     asked = inference.prompts(talk, list(read_jsonl(rows / "test.jsonl")), 440)
-    hf = list(inference.generate_hf(talk, made["merge"], asked, 48, 4))
+    hf = list(inference.generate_hf(talk, inference.load_model(made["merge"]), asked, 48, 4))
     gguf = list(inference.generate_gguf(talk, inference.load_gguf(made["convert"] / "model.gguf", 512), asked, 48))
     same = sum(one.text == other.text for one, other in zip(hf, gguf, strict=True))
     assert same >= len(asked) - 1  # bf16 weights against f16: one near tie may fall the other way
@@ -141,37 +142,103 @@ def test_llama_cpp_takes_the_grammar_and_answers_within_it(made, scheme):
     assert parse(scheme, out["choices"][0]["text"])
 
 
+OPTIONS = {"context": 512, "batch_size": 4, "false_alarms": 0.1, "urgent": ["suicidal", "self_harm"]}
+
+
+def evaluated(made, rows, out, scheme, variant, max_new_tokens=48):
+    """One variant on the held-out rows, and its metrics."""
+    weights, kind = {
+        "base": (made["base"], "hf"),
+        "adapter": (made["train"], "hf"),
+        "merged": (made["merge"], "hf"),
+        "f16": (made["convert"], "gguf"),
+        "Q4_K_M": (made["quantise"], "gguf"),
+    }[variant]
+    artifacts = {"weights": weights, "tokenizer": made["base"] if variant in ("base", "adapter") else made["merge"]}
+    if variant == "adapter":
+        artifacts["base"] = made["base"]
+    out.mkdir(exist_ok=True)
+    evaluating.evaluate(
+        rows,
+        artifacts,
+        out,
+        model=made["name"],
+        variant=variant,
+        kind=kind,
+        family=made["family"],
+        template=template(made["family"]),
+        max_new_tokens=max_new_tokens,
+        labels=scheme.to_dict(),
+        threads=1,
+        **OPTIONS,
+    )
+    return read_json(out / "metrics.json")
+
+
 def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, scheme):
-    options = {
-        "name": made["name"],
-        "family": made["family"],
-        "template": template(made["family"]),
-        "context": 512,
-        "max_new_tokens": 8,
-        "batch_size": 4,
-        "labels": scheme.to_dict(),
-    }
-    evaluating.evaluate(rows, made["quantise"], made["merge"], tmp_path, variant="Q4_K_M", kind="gguf", **options)
-    found = read_json(tmp_path / "metrics.json")
-    assert found["n"] == 6 and found["gold"]["n"] == 6 and found["token_parity"] == 1.0
-    assert found["json_valid"] == 0.0 and found["fields"]["risk_flag"]["accuracy"] == 0.0  # eight tokens are no answer
-    held = (tmp_path / "predictions.jsonl").read_text()
-    assert not any(row["input"] in held for row in read_jsonl(rows / "test.jsonl"))
+    found = evaluated(made, rows, tmp_path, scheme, "Q4_K_M", max_new_tokens=8)
+    free, held = (found["results"][way]["test"]["figures"] for way in ("free", "constrained"))
+    assert free["n"] == 6 and found["results"]["free"]["gold"]["figures"]["n"] == 6 and found["token_parity"] == 1.0
+    assert free["json_valid"] == 0.0 and free["fields"]["risk_flag"]["accuracy"] == 0.0  # eight tokens are no answer
+    assert held["json_valid"] == 1.0 and held["calibration"]["temperatures"]
+    assert sum(found["faults"]["test"].values()) == 6
+    shown = "".join(path.read_text() for path in tmp_path.rglob("*.json*"))
+    assert not any(row["input"] in shown for row in read_jsonl(rows / "test.jsonl"))
+
+
+def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed_again(made, rows, tmp_path, scheme):
+    from mindgauge import comparing, judging, result_schema
+
+    variants = ["base", "adapter", "merged", "f16", "Q4_K_M"]
+    found = {variant: evaluated(made, rows, tmp_path / variant, scheme, variant) for variant in variants}
+    write_jsonl(tmp_path / "gold_labels.jsonl", ())
+    comparing.compare(
+        rows,
+        tmp_path / "gold_labels.jsonl",
+        tmp_path / "baselines",
+        false_alarms=0.1,
+        urgent=["suicidal"],
+        labels=scheme.to_dict(),
+    )
+    entries = {variant: tmp_path / variant for variant in variants} | {"tfidf": tmp_path / "baselines/tfidf"}
+    records = [
+        result_schema.checked(of) for one in found.values() for way in one["results"].values() for of in way.values()
+    ]
+    assert len(records) == 20 and len({of.rows_sha256 for of in records if of.reference == "labeller"}) == 1
+    assert judging.again(scheme, tmp_path / "merged") == []
+    file = tmp_path / "Q4_K_M/predictions/free-test.jsonl"
+    file.write_text(file.read_text() + "\n")
+    assert judging.again(scheme, tmp_path / "Q4_K_M") == ["free, test: the prediction rows are not those of the record"]
+    # The same weights by two programs: probabilities agree.
+    adapter, merged, f16 = (
+        judging.predicted(scheme, entries[name], "constrained", "test") for name in ("adapter", "merged", "f16")
+    )
+    for name, shares in merged.probabilities.items():
+        same = merged.given[name] == f16.given[name]
+        assert abs(shares - f16.probabilities[name])[same].max() < 0.05 and same.mean() >= 0.8, name
+    assert (adapter.given["risk_flag"] == merged.given["risk_flag"]).mean() >= 0.8
+    out = tmp_path / "judge"
+    out.mkdir()
+    judging.judge(entries, out, quants=["Q4_K_M"], gates=Gates().model_dump(), labels=scheme.to_dict())
+    pairs = [(of["first"], of["second"]) for of in read_json(out / "comparison.json")["test"]]
+    assert pairs == [
+        ("tfidf", "merged"),
+        ("base", "merged"),
+        ("adapter", "merged"),
+        ("merged", "f16"),
+        ("f16", "Q4_K_M"),
+    ]
+    decisions = read_json(out / "gates.json")
+    assert (
+        set(decisions) == {"merged", "f16", "Q4_K_M"} and decisions["Q4_K_M"]["release"] == "fail"
+    )  # six rows decide nothing
+    assert (out / "errors.csv").read_text(encoding="utf-8-sig").startswith("id,")
 
 
 def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme):
-    evaluating_out = tmp_path / "eval"
-    evaluating_out.mkdir()
-    options = {
-        "name": made["name"],
-        "family": made["family"],
-        "template": template(made["family"]),
-        "context": 512,
-        "max_new_tokens": 48,
-        "batch_size": 4,
-        "labels": scheme.to_dict(),
-    }
-    evaluating.evaluate(rows, made["quantise"], made["merge"], evaluating_out, variant="Q4_K_M", kind="gguf", **options)
+    evaluated(made, rows, tmp_path / "eval", scheme, "Q4_K_M")
+    decision = decide(Gates(), {}, quantised=False)
+    write_json(tmp_path / "gates.json", {"Q4_K_M": decision})
     out = tmp_path / "bundle"
     out.mkdir()
     stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
@@ -187,7 +254,13 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
     ]
     write_records(tmp_path / "unified_min.jsonl", held)
     bundling.bundle(
-        {"quantise": made["quantise"], "evaluate": evaluating_out, "minimise": tmp_path, "sft": tmp_path},
+        {
+            "quantise": made["quantise"],
+            "evaluate": tmp_path / "eval",
+            "judge": tmp_path,
+            "minimise": tmp_path,
+            "sft": tmp_path,
+        },
         out,
         model=made["name"],
         quant="Q4_K_M",
@@ -212,8 +285,26 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
         "checksums.txt",
     }
     card = (out / "README.md").read_text()
+    gold = tmp_path / "own.csv"
+    gold.write_text("said,risk_flag\n甲事第1次,none\n乙事第2次,suicidal\n", encoding="utf-8")
+    found = own_gold.assess(out, gold, scheme, {"text": "said"}, 512)
+    assert (
+        found["constrained"]["n"] == 2
+        and found["constrained"]["json_valid"] == 1.0
+        and list(found["constrained"]["fields"]) == ["risk_flag"]
+    )
+    assert "any risk: " in own_gold.table(found) and "甲" not in own_gold.table(found)
+    gold.write_text("said,risk_flag\n甲,maybe\n", encoding="utf-8")
+    with pytest.raises(UserError, match="column risk_flag: not one of none"):
+        own_gold.assess(out, gold, scheme, {"text": "said"}, 512)
     notices = (out / "NOTICES.md").read_text()
-    assert "not a diagnosis" in card and "12356" in card and "a notice" in notices and "of no use" not in notices
+    assert (
+        "release: fail" in card
+        and "not a diagnosis" in card
+        and "12356" in card
+        and "a notice" in notices
+        and "of no use" not in notices
+    )
     assert subprocess.run(["sha256sum", "-c", "checksums.txt"], cwd=out, capture_output=True).returncode == 0
     text = "".join(path.read_text() for path in out.iterdir() if path.suffix != ".gguf")
     assert not any(row["input"] in text for row in read_jsonl(rows / "test.jsonl"))

@@ -1,7 +1,12 @@
 import pytest
+from prediction_rows import row, sure
 
 from mindgauge import cataloguing, reporting
+from mindgauge.comparisons import compare, corrected
+from mindgauge.figures import figures
 from mindgauge.files import read_json, write_json
+from mindgauge.gates import Gates, decide
+from mindgauge.predictions import from_rows
 
 PLANTED = {
     "planted": 40,
@@ -12,36 +17,37 @@ PLANTED = {
 }
 
 
-def metrics(scheme, f1, gold=True):
-    of = {
-        field.name: {
-            "macro_f1": f1,
-            "qwk": f1,
-            "accuracy": f1,
-            "values": list(field.values),
-            "confusion": [[1] * (len(field.values) + 1)] * len(field.values),
-            "per_value": {
-                str(v): {"precision": f1, "recall": f1, "f1": f1, "support": 3, "wilson": [0.1, 0.9]}
-                for v in field.values
-            },
+def answered(scheme, right, variant, first=0):
+    """24 rows of which a planted predictor has the first `right` right and says the safest of the others."""
+    values = [{field.name: field.values[n % len(field.values)] for field in scheme.fields} for n in range(24)]
+    safe = {field.name: field.values[0] for field in scheme.fields}
+    given = [value if n < right else safe for n, value in enumerate(values)]
+    return from_rows(
+        scheme,
+        [
+            row(first + n, values[n], given[n], probabilities=sure(scheme, given[n], 0.8), stopped=True)
+            for n in range(24)
+        ],
+    )
+
+
+def metrics(scheme, right, gold=True):
+    """As the evaluation of a variant writes them, figures computed for real."""
+    results = {}
+    for way in ("constrained", "free"):
+        of = {"test": {"figures": figures(answered(scheme, right, way), answered(scheme, 20, way, 900), resamples=50)}}
+        results[way] = {
+            **of,
+            **({"gold": {"figures": figures(answered(scheme, right, way), resamples=50)}} if gold else {}),
         }
-        for field in scheme.fields
-    }
-    found = {
-        "n": 12,
-        "fields": of,
-        "json_valid": 1.0,
-        "exact_match": f1,
-        "any_risk": {"recall": f1, "support": 3, "wilson": [0.1, 0.9], "false_alarm_rate": 0.0},
-    }
     return {
         "model": "m",
         "variant": "Q4_K_M",
         "size_bytes": 1_500_000,
         "sha256": "0" * 64,
-        "rows_per_second": 3.0,
-        **found,
-        "gold": found if gold else None,
+        "constrained_rows_per_second": 3.0,
+        "conversations": {"conversations": 2, "turns": [{"asked": 2, "valid": 1}]},
+        "results": results,
     }
 
 
@@ -117,7 +123,7 @@ def inputs(tmp_path, scheme, gold):
                     **of,
                     "per_value": {v: {**p, "precision_wilson": [0.1, 0.9]} for v, p in of["per_value"].items()},
                 }
-                for name, of in metrics(scheme, 0.5)["fields"].items()
+                for name, of in metrics(scheme, 20)["results"]["free"]["test"]["figures"]["fields"].items()
             },
             "any_risk": {
                 "recall": 0.75,
@@ -144,7 +150,7 @@ def inputs(tmp_path, scheme, gold):
                 "near_from": 0.5,
             },
         },
-        "baselines/majority.json": {**metrics(scheme, 0.1, gold), "size_bytes": None},
+        "baselines/majority/metrics.json": {**metrics(scheme, 0, gold), "size_bytes": None},
         "train/run.json": {"parameters": 1000, "trainable_parameters": 10, "seconds": 3.0, "device": "cpu"},
         "train/train_results.json": {"steps": 3, "rows": 12, "shortened": 0},
         "train/eval_results.json": {"rows": 0},
@@ -155,14 +161,33 @@ def inputs(tmp_path, scheme, gold):
             "size_bytes": 1_500_000,
             "tensors": {"Q4_K": 3},
         },
-        "evaluate/metrics.json": metrics(scheme, 0.5, gold),
+        "evaluate/metrics.json": metrics(scheme, 20, gold),
+        "judge/comparison.json": {
+            "test": corrected(
+                [
+                    {
+                        "first": "merged",
+                        "second": "f16",
+                        **compare(answered(scheme, 22, "a"), answered(scheme, 20, "b"), resamples=50),
+                    }
+                ]
+            ),
+            "gold": [],
+        },
+        "judge/gates.json": {
+            "Q4_K_M": decide(
+                Gates(),
+                {"constrained": metrics(scheme, 20)["results"]["constrained"]["test"]["figures"]},
+                quantised=False,
+            )
+        },
     }
     for name, value in files.items():
         write_json(tmp_path / name, value)
     for name in ("adapter_model.safetensors", "training_loss.png", "training_eval_loss.png"):
         (tmp_path / "train" / name).write_bytes(b"x")
     singles = {name: tmp_path / name for name in ("unify", "minimise", "split", "labels", "sft", "baselines")}
-    lists = {name: [tmp_path / name] for name in ("ingest", "train", "merge", "quantise", "evaluate")}
+    lists = {name: [tmp_path / name] for name in ("ingest", "train", "merge", "quantise", "evaluate", "judge")}
     params = {
         "title": "T",
         "notice": "synthetic",
@@ -198,7 +223,9 @@ def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
         ("cut off", "0.81", "misses 25 %", "suicidal 6", "12 rows become 18") if gold else ("not known how good",)
     ):
         assert part in page, part
-    assert "few cases" in page  # three cases are no exact figure
+    for part in ("merged → GGUF f16", "Q4_K_M: fail", "ROC-AUC", "Expected calibration error", "length: ", "1/2"):
+        assert part in page, part
+    assert "few" in page  # six cases of a class are no exact figure
     assert "beats the majority baseline on 4 of 4 labels" in page
     assert ("nothing is said about agreement with humans" in page) != gold
     text = (out / "results.txt").read_text()

@@ -1,4 +1,4 @@
-"""Majority, keyword rules and TF-IDF on the held-out rows."""
+"""Majority, keyword rules, TF-IDF and the labeller on the held-out rows."""
 
 from mindgauge import comparing
 from mindgauge.step import Step, run
@@ -6,7 +6,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    comparing.compare(step.inputs["sft"], step.out, step.params["labels"])
+    comparing.compare(step.inputs["sft"], step.inputs["labels"] / "gold_labels.jsonl", step.out, **step.params)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,9 @@ from mindgauge.step import Step, run
 
 
 def work(step: Step) -> None:
-    """The tokenizer of a GGUF's prompts is that of the merged model; a transformers model has its own."""
-    options = {name: value for name, value in step.params.items() if name != "model"}
-    tokenizer = step.inputs.get("tokenizer", step.inputs["artifact"])
-    evaluating.evaluate(
-        step.inputs["sft"], step.inputs["artifact"], tokenizer, step.out, name=step.params["model"], **options
-    )
+    """Hands the inputs to the library."""
+    artifacts = {name: path for name, path in step.inputs.items() if name != "sft"}
+    evaluating.evaluate(step.inputs["sft"], artifacts, step.out, threads=step.threads, **step.params)
 
 
 if __name__ == "__main__":

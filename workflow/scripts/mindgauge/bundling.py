@@ -9,6 +9,7 @@ from typing import Any
 from mindgauge.answers import gbnf, json_schema
 from mindgauge.chat import END_TOKENS
 from mindgauge.files import files_below, read_json, sha256_file, write_json, write_text
+from mindgauge.gates import said
 from mindgauge.labels import Scheme
 from mindgauge.licences import notices, refuse_text, restricted
 from mindgauge.progress import Progress
@@ -52,9 +53,8 @@ def _figures(metrics: dict[str, Any], scheme: Scheme) -> str:
         lines.append(
             f"\nOf {risk['support']} rows with any risk it flags {risk['recall']:.0%} (95 % interval {low:.0%} to {high:.0%}{few})."
         )
-    lines.append(
-        f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows; valid JSON: {metrics['json_valid']:.1%}."
-    )
+    if metrics["exact_match"] is not None:
+        lines.append(f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows.")
     return "\n".join(lines)
 
 
@@ -64,6 +64,7 @@ def card(
     stanza: dict[str, Any],
     sources: dict[str, Any],
     metrics: dict[str, Any],
+    decision: dict[str, Any],
     scheme: Scheme,
     notice: str,
 ) -> str:
@@ -72,14 +73,18 @@ def card(
     if stanza["hub"]:
         header.append(f"base_model: {stanza['hub']}")
     header += ["library_name: gguf", "pipeline_tag: text-generation", "tags: [screening, mental-health, gguf]", "---"]
-    gold = metrics.get("gold")
+    held = {name: of["figures"] for name, of in metrics["results"]["constrained"].items()}
+    free = metrics["results"]["free"]["test"]["figures"]
+    gold = held.get("gold")
     parts = [
         "\n".join(header),
         f"# {model} ({quant})",
         f"**{notice}**" if notice else "",
         "Reads what a student says and answers with one line of JSON: " + ", ".join(scheme.names) + ".",
         "## Limits of use\n" + LIMITS,
-        f"## Agreement with the labeller, on {metrics['n']} held-out rows\n" + _figures(metrics, scheme),
+        "## Release\nBy the gates of its makers, " + said(decision) + ".",
+        f"## Agreement with the labeller, on {held['test']['n']} held-out rows\nAnswers held to exactly the valid ones; without the grammar {free['json_valid']:.1%} are valid JSON in range.\n\n"
+        + _figures(held["test"], scheme),
         f"## Agreement with human labels, on {gold['n']} gold rows\n" + _figures(gold, scheme) if gold else "",
         "## How to ask\nThe prompt is `prompt.txt`, one line end, and what the student says, as one user turn in `chat_template.jinja`. "
         "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama.",
@@ -121,7 +126,8 @@ def bundle(
     write_text(out / "grammar.gbnf", gbnf(scheme))
     write_json(out / "schema.json", json_schema(scheme))
     write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
-    write_text(out / "README.md", card(model, quant, stanza, used, metrics, scheme, notice))
+    decision = read_json(inputs["judge"] / "gates.json")[quant]
+    write_text(out / "README.md", card(model, quant, stanza, used, metrics, decision, scheme, notice))
     base = f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}"
     write_text(out / "NOTICES.md", notices(base, used))
     write_json(out / "metrics.json", metrics)

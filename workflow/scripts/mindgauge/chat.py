@@ -74,6 +74,13 @@ class Chat:
             messages, chat_template=self.template, tokenize=False, add_generation_prompt=answer is None
         )
 
+    def conversation(self, turns: list[tuple[str, str]]) -> str:
+        """Several turns (role, content) as a prompt, as an app that keeps the conversation would render it."""
+        messages = [{"role": role, "content": content} for role, content in turns]
+        return self.tokenizer.apply_chat_template(
+            messages, chat_template=self.template, tokenize=False, add_generation_prompt=True
+        )
+
     def ids(self, rendered: str) -> list[int]:
         """Token ids of a rendered string; the template holds all special tokens, so none is added."""
         return self.tokenizer(rendered, add_special_tokens=False)["input_ids"]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mindgauge.backends import BACKENDS
 from mindgauge.errors import UserError
+from mindgauge.gates import Gates
 from mindgauge.labels import Scheme
 from mindgauge.readers.psysuicide import CLASSES
 
@@ -226,7 +227,17 @@ class Evaluate(Section):
     max_new_tokens: int = Field(
         64, ge=16, description="Free generation stops here if the model does not stop by itself."
     )
-    batch_size: int = Field(16, ge=1, description="Rows at once for the transformers variants.")
+    batch_size: int = Field(16, ge=1, description="Rows at once.")
+    false_alarms: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="The false-alarm rate at which the recall of any risk is also given, from the probabilities.",
+    )
+    urgent: list[str] = Field(
+        ["suicidal", "self_harm"],
+        description="Values of the alarming label that need someone at once; reported together.",
+    )
 
 
 class Export(Section):
@@ -275,6 +286,7 @@ class Config(Section):
     train: Train = Field(Train(), description="Training numbers for all models.")
     quants: list[Quant] = Field(["Q4_K_M"], min_length=1, description="What every model is quantised to.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
+    gates: Gates = Field(Gates(), description="What decides `release: pass` or `fail`.")
     export: Export = Field(Export(), description="Handing the supervised rows on.")
     report: Report = Field(Report(), description="The report.")
     models: list[Name] = Field(min_length=1, description="Which stanzas of models.yaml `all` builds.")

@@ -1,4 +1,5 @@
-"""Free greedy generation, as an app without a grammar would see it, by transformers or llama.cpp, on the same prompt ids."""
+"""Asking a model in two ways, by transformers or llama.cpp, on the same prompt ids: free greedy generation, as an app without a
+grammar would see it, and answers held to exactly the valid ones, with a probability for each value."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from mindgauge.chat import Chat
+from mindgauge.engines import Choice
 from mindgauge.errors import UserError
+from mindgauge.labels import Scheme
+from mindgauge.trie import Trie, following
+
+# Tokens a record takes on the average; an engine's context holds so many for each record under way.
+RECORD = 512
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,17 @@ def load_model(path: Path) -> Any:
     return loaded.to(torch.device("cuda" if cuda else "cpu")).eval()  # type: ignore[arg-type]
 
 
-def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: int, batch_size: int) -> Iterator[Reply]:
-    """Replies of a transformers model, in the order of the prompts; on a GPU if there is one."""
+def load_adapted(base: Path, adapter: Path) -> Any:
+    """Base and adapter as training left them, nothing merged. Raises UserError if the base cannot be loaded."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_model(base), str(adapter)).eval()
+
+
+def generate_hf(chat: Chat, loaded: Any, asked: list[Prompt], max_new_tokens: int, batch_size: int) -> Iterator[Reply]:
+    """Replies of a loaded transformers model, in the order of the prompts."""
     import torch
 
-    loaded = load_model(model)
     pad = chat.tokenizer.pad_token_id if chat.tokenizer.pad_token_id is not None else chat.end_id
     for start in range(0, len(asked), batch_size):
         batch = [prompt.ids for prompt in asked[start : start + batch_size]]
@@ -79,6 +92,30 @@ def generate_hf(chat: Chat, model: Path, asked: list[Prompt], max_new_tokens: in
             )
         for one in out[:, width:].tolist():
             yield _reply(chat, one)
+
+
+def held_hf(chat: Chat, loaded: Any, asked: list[Prompt], scheme: Scheme, batch_size: int) -> Iterator[Choice]:
+    """Choices of a loaded transformers model over the valid answers."""
+    from mindgauge.engines.transformers import TransformersEngine
+
+    engine = TransformersEngine(loaded, answers_of(chat, scheme), batch_size=batch_size)
+    yield from engine.answer(prompt.ids for prompt in asked)
+
+
+def held_gguf(
+    chat: Chat, path: Path, asked: list[Prompt], scheme: Scheme, context: int, batch_size: int, threads: int | None
+) -> Iterator[Choice]:
+    """Choices of a GGUF over the valid answers."""
+    from mindgauge.engines.llama_cpp import LlamaCppEngine
+
+    held = max(context, RECORD * batch_size)
+    with LlamaCppEngine(path, answers_of(chat, scheme), context=held, records=batch_size, threads=threads) as engine:
+        yield from engine.answer(prompt.ids for prompt in asked)
+
+
+def answers_of(chat: Chat, scheme: Scheme) -> Trie:
+    """The valid answers as they follow a prompt of this chat."""
+    return Trie.build(scheme, following(chat.ids, chat.render("", "")))
 
 
 def load_gguf(path: Path, context: int, *, weights: bool = True, seed: int = 0) -> Any:

@@ -76,7 +76,7 @@ def merge(
 ) -> None:
     """Writes dataset.jsonl (a row of each student record with a valid label, in their order), needs_review.csv (records whose
     label is doubtful, or that have none), audit.csv and audit.xlsx (a sheet for human labels) with audit_weights.json, stats.json,
-    gold.json (the labeller against human labels) and repro_package/.
+    gold_labels.jsonl (its labels of the gold rows), gold.json (held against the humans') and repro_package/.
 
     Raises UserError unless every voter answered every record once, and if no record has a label.
     """
@@ -124,6 +124,10 @@ def merge(
     write_text(out / "audit.csv", audit.csv)
     (out / "audit.xlsx").write_bytes(audit.xlsx)
     write_json(out / "audit_weights.json", audit.weights)
+    write_jsonl(
+        out / "gold_labels.jsonl",
+        ({"id": str(of.id), "labels": found.labels} for of in gold if (found := decided[str(of.id)])),
+    )
     drawn = chances(audit, scheme)
     compared = []
     for record in gold:

@@ -19,7 +19,7 @@ from mindgauge.store import Store, digest
 
 GATES = Path("results/.gates")
 MODELS_LOCK = Path("config/models.lock.yaml")
-VARIANTS = ("base", "merged", "f16")
+VARIANTS = ("base", "adapter", "merged", "f16")
 
 
 def gate_file(name: str) -> str:
@@ -316,32 +316,55 @@ class Plan:
         """Every variant of a model that is evaluated."""
         return [*VARIANTS, *self.settings.quants(model)]
 
-    def _artifact(self, model: str, variant: str) -> Input:
+    def _artifacts(self, model: str, variant: str) -> dict[str, Input]:
+        """What an evaluation loads: the weights, the tokenizer of its prompts, and of an adapter the base."""
+        base = self._content(f"base/{model}")
         if variant == "base":
-            return self._content(f"base/{model}")
-        if variant in ("merged", "f16"):
-            return self._key({"merged": "merge", "f16": "convert"}[variant], model)
-        return self._key("quantise", model, variant)
+            return {"weights": base, "tokenizer": base}
+        if variant == "adapter":
+            return {"weights": self._key("train", model), "tokenizer": base, "base": base}
+        merged = self._key("merge", model)
+        if variant == "merged":
+            return {"weights": merged, "tokenizer": merged}
+        # llama.cpp's own ids must equal those of the merged model's tokenizer.
+        weights = self._key("convert", model) if variant == "f16" else self._key("quantise", model, variant)
+        return {"weights": weights, "tokenizer": merged}
+
+    def _judged_by(self) -> dict[str, Any]:
+        return self.settings.config.evaluate.model_dump(include={"urgent", "false_alarms"})
 
     def _evaluate(self, model: str, variant: str) -> Any:
         stanza = self.settings.model(model)
         params = {
             "model": model,
             "variant": variant,
-            "kind": "hf" if variant in ("base", "merged") else "gguf",
+            "kind": "hf" if variant in ("base", "adapter", "merged") else "gguf",
             "template": self._template(model),
             "family": stanza.family,
             "context": stanza.context,
             **self.settings.config.evaluate.model_dump(),
             "labels": self.labels,
         }
-        inputs = {"sft": self._content("sft", "test.jsonl", "gold.jsonl"), "artifact": self._artifact(model, variant)}
-        if params["kind"] == "gguf":  # the tokenizer whose ids llama.cpp's must equal
-            inputs["tokenizer"] = self._key("merge", model)
+        inputs = {
+            "sft": self._content("sft", "val.jsonl", "test.jsonl", "gold.jsonl"),
+            **self._artifacts(model, variant),
+        }
         return "evaluate", params, inputs, {}
 
     def _baselines(self) -> Any:
-        return "baselines", {"labels": self.labels}, {"sft": self._content("sft")}, {}
+        inputs = {"sft": self._content("sft"), "labels": self._content("labels", "gold_labels.jsonl")}
+        return "baselines", {**self._judged_by(), "labels": self.labels}, inputs, {}
+
+    def _judge(self, model: str) -> Any:
+        variants = self.variants(model)
+        params = {
+            "variants": variants,
+            "quants": self.settings.quants(model),
+            "gates": self.settings.config.gates.model_dump(),
+            "labels": self.labels,
+        }
+        evaluated = [self._key("evaluate", model, variant) for variant in variants]
+        return "baselines", params, {"baselines": self._key("baselines")}, {"evaluate": evaluated}
 
     def _bundle(self, model: str, quant: str) -> Any:
         stanza = self.settings.model(model)
@@ -358,6 +381,7 @@ class Plan:
         inputs = {
             "quantise": self._key("quantise", model, quant),
             "evaluate": self._key("evaluate", model, quant),
+            "judge": self._key("judge", model),
             "minimise": self._content("minimised", "unified_min.jsonl"),
             "sft": self._content("sft", "stats.json"),
         }
@@ -397,6 +421,7 @@ class Plan:
             "merge": [self._key("merge", model) for model in models],
             "quantise": [self._key("quantise", *pair) for pair in quantised],
             "evaluate": [self._key("evaluate", *pair) for pair in evaluated],
+            "judge": [self._key("judge", model) for model in models],
         }
         return "report", params, inputs, lists
 
@@ -452,7 +477,8 @@ class Plan:
                 add(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")
             for variant in self.variants(model):
                 found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
-        add("eval/baselines", "baselines", (), "majority.json", "keywords.json", "tfidf.json")
+            add(f"models/{model}/eval", "judge", (model,), "comparison.json", "gates.json", "errors.csv")
+        add("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
         add("report", "report", (), "index.html", "results.json", "results.txt")
         return found
 

@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from mindgauge import result_schema
 from mindgauge.config import Config, Data, Evaluate, Export, Label, Model, Report, Sft, Source, Train
+from mindgauge.gates import Gates
 from mindgauge.records import RECORD
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -18,6 +20,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "sft": Sft,
     "train": Train,
     "evaluate": Evaluate,
+    "gates": Gates,
     "export": Export,
     "report": Report,
     "A stanza of models.yaml": Model,
@@ -86,4 +89,5 @@ def documents() -> dict[Path, str]:
         Path("config/schemas/model.schema.json"): schema(Model),
         Path("config/schemas/record.schema.json"): json.dumps(RECORD.json_schema(), indent=2, ensure_ascii=False)
         + "\n",
+        **result_schema.documents(),
     }

@@ -12,7 +12,18 @@ from mindgauge.labels import Scheme
 
 DATA_FILES = ("report_templates/index.html.j2",)
 FEW = 10
-BASELINES = {"majority": "Majority value", "keywords": "Keyword rules", "tfidf": "Character TF-IDF + linear"}
+BASELINES = {
+    "majority": "Majority value",
+    "keywords": "Keyword rules",
+    "tfidf": "Character TF-IDF + linear",
+    "labeller": "The labeller itself",
+}
+PAIRS = {
+    ("tfidf", "merged"): "Character TF-IDF → fine-tuned, merged",
+    ("base", "merged"): "base, zero-shot → fine-tuned, merged",
+    ("adapter", "merged"): "adapter → merged",
+    ("merged", "f16"): "merged → GGUF f16",
+}
 
 
 def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[str, Any]) -> dict[str, Any]:
@@ -32,10 +43,15 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         models[name]["quants"][quant] = read_json(entry / "tensors.json")
     for (name, variant), entry in zip(params["evaluated"], lists["evaluate"], strict=True):
         models[name]["variants"][variant] = read_json(entry / "metrics.json")
+    for name, entry in zip(params["models"], lists["judge"], strict=True):
+        models[name] |= {
+            "comparison": read_json(entry / "comparison.json"),
+            "gates": read_json(entry / "gates.json"),
+        }
     baselines = {
-        name: read_json(inputs["baselines"] / f"{name}.json")
+        name: read_json(inputs["baselines"] / name / "metrics.json")
         for name in BASELINES
-        if (inputs["baselines"] / f"{name}.json").is_file()
+        if (inputs["baselines"] / name / "metrics.json").is_file()
     }
     return {
         "ingest": {
@@ -53,10 +69,20 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
     }
 
 
+def figures_of(metrics: dict[str, Any], reference: str, way: str = "constrained") -> dict[str, Any] | None:
+    """The figures of one way of answering against the labeller (`test`) or humans (`gold`); None where there are none."""
+    record = metrics["results"].get(way, {}).get(reference)
+    return record["figures"] if record else None
+
+
 def better_than_majority(scheme: Scheme, metrics: dict[str, Any], majority: dict[str, Any]) -> list[str]:
     """The labels whose macro-F1 is above the majority baseline's, on the same rows."""
-    ours, theirs = metrics["fields"], majority["fields"]
-    return [name for name in scheme.names if ours[name]["macro_f1"] > theirs[name]["macro_f1"]]
+    ours, theirs = (figures_of(of, "test") or {"fields": {}} for of in (metrics, majority))
+    return [
+        name
+        for name in scheme.names
+        if name in ours["fields"] and ours["fields"][name]["macro_f1"] > theirs["fields"][name]["macro_f1"]
+    ]
 
 
 def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
@@ -64,16 +90,16 @@ def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
     rows = []
 
     def add(title: str, variant: str, metrics: dict[str, Any], model: str | None) -> None:
-        of = metrics if reference == "test" else metrics["gold"]
-        if of:
+        if of := figures_of(metrics, reference):
             rows.append(
                 {
                     "title": title,
                     "variant": variant,
                     "model": model,
                     "metrics": of,
+                    "free": figures_of(metrics, reference, "free"),
                     "size": metrics.get("size_bytes"),
-                    "speed": metrics.get("rows_per_second"),
+                    "speed": metrics.get("constrained_rows_per_second"),
                 }
             )
 
@@ -125,7 +151,7 @@ def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
         "variant",
         *(f"{field.title} F1" for field in scheme.fields),
         "exact",
-        "JSON",
+        "free JSON",
         "any risk found",
         "size",
     ]
@@ -135,7 +161,7 @@ def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
         risk = of["any_risk"]
         cells = [row["title"], row["variant"] if row["model"] else ""]
         cells += [number(of["fields"][name]["macro_f1"]) if name in of["fields"] else "–" for name in scheme.names]
-        cells += [percent(of["exact_match"]), percent(of["json_valid"])]
+        cells += [percent(of["exact_match"]), percent(row["free"]["json_valid"]) if row["free"] else "–"]
         cells += [f"{percent(risk['recall'])} of {risk['support']}" if risk else "–", size(row["size"])]
         lines.append(cells)
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
@@ -167,7 +193,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size}
-    environment.globals |= {"shade": shade, "few": FEW, "min": min}
+    environment.globals |= {"shade": shade, "few": FEW, "min": min, "figures_of": figures_of}
     boards = {"test": leaderboard(found, "test"), "gold": leaderboard(found, "gold")}
     page = environment.get_template("index.html.j2").render(
         title=params["title"],
@@ -178,6 +204,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         boards=boards,
         beats=beats,
         pictures=pictures,
+        pairs=PAIRS,
     )
     write_text(out / "index.html", page)
     write_json(out / "results.json", {"beats_majority": beats, **found})
@@ -194,8 +221,14 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
             ]
     for model, of in beats.items():
         for variant, names in of.items():
-            if variant not in ("base", "f16"):
+            if variant not in ("base", "adapter", "f16"):
                 said.append(
                     f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)"
                 )
+    for model, of in found["models"].items():
+        for variant, decision in of["gates"].items():
+            said.append(
+                f"{model} {variant}: release {decision['release']}"
+                + "".join(f"\n  {check['reason']}" for check in decision["reasons"])
+            )
     write_text(out / "results.txt", "\n".join(line for line in said if line is not None) + "\n")

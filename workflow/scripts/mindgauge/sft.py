@@ -117,6 +117,7 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
             "id": record.id,
             "source": record.source,
             "group": group,
+            "themes": record.themes,
             "instruction": instruction,
             "input": view(record, which),
             "output": output,

@@ -6,15 +6,13 @@ from typing import Any
 
 from mindgauge.engines.llama_cpp import LlamaCppEngine
 from mindgauge.errors import UserError
-from mindgauge.inference import load_gguf
+from mindgauge.inference import RECORD, load_gguf
 from mindgauge.labellers.asking import CLOSE, NO_THOUGHT, Asking, held_to, read
 from mindgauge.labellers.common import Answer, Asked
 from mindgauge.labels import Scheme
 from mindgauge.trie import Trie, following
 
 PACE = ("batch_size", "threads")
-# Tokens a record takes on the average; the engine's context holds so many for each record under way.
-RECORD = 512
 ANSWER = 96
 
 
