@@ -90,6 +90,11 @@ def gates_of(step):
     return planned(plan.gates, step)
 
 
+def base_gate(wildcards):
+    """The gate of the base that a model is made from."""
+    return ancient(gate_file(f"base/{plan.settings.stanza(wildcards.model)}"))
+
+
 def raw_token(wildcards):
     """The file that stands for the content of a raw source."""
     with exit_on_user_error():

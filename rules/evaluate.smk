@@ -49,7 +49,7 @@ rule make_judge:
 rule view_evaluation:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("evaluate"),
         entry=stamp_of("evaluate"),
     output:
@@ -84,7 +84,7 @@ rule view_baselines:
 rule view_judge:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("judge"),
         entry=stamp_of("judge"),
     output:

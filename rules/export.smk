@@ -49,7 +49,7 @@ rule make_bundle:
 rule view_f16:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("convert"),
         entry=stamp_of("convert"),
     output:
@@ -64,7 +64,7 @@ rule view_f16:
 rule view_quant:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("quantise"),
         entry=stamp_of("quantise"),
     output:
@@ -79,7 +79,7 @@ rule view_quant:
 rule view_bundle:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("bundle"),
         entry=stamp_of("bundle"),
     output:

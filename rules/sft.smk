@@ -40,6 +40,7 @@ rule view_sft:
         "results/sft/val.jsonl",
         "results/sft/test.jsonl",
         "results/sft/gold.jsonl",
+        "results/sft/other_view.jsonl",
         "results/sft/sft_student_mental.jsonl",
         "results/sft/dataset_info.json",
         report(

@@ -34,7 +34,7 @@ rule make_merge:
 rule view_adapter:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("train"),
         entry=stamp_of("train"),
     output:
@@ -66,7 +66,7 @@ rule view_adapter:
 rule view_merged:
     input:
         EPOCH,
-        ancient("results/.gates/base/{model}.json"),
+        base_gate,
         gates_of("merge"),
         entry=stamp_of("merge"),
     output:

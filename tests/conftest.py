@@ -85,6 +85,7 @@ def rows(tmp_path_factory, scheme):
     ]
     for name, of in {"train": made[:44], "val": made[44:48], "test": made[48:54], "gold": made[54:]}.items():
         write_jsonl(root / f"{name}.jsonl", of)
+    write_jsonl(root / "other_view.jsonl", ({**row, "input": f"学生：{row['input']}"} for row in made[48:54]))
     return root
 
 

@@ -44,7 +44,8 @@ SHAPES = {
 }
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 OWN = 180
-NOISE = 0.05  # in logits; what batching changes lies below it (the table says how much it was)
+# Batch sizes of which the second shows the numeric noise of the first: the same record alone, the same arithmetic in another order.
+ALONE = (32, 512)
 
 
 def make_tokenizer(work: Path):
@@ -172,16 +173,29 @@ def token_grammar(trie: Trie) -> str:
     return f"root ::= {rule(trie.root)}\n" + "\n".join(rules) + "\n"
 
 
-def differing(scheme, choices, others: list[dict]) -> tuple[int, int, int]:
-    """Labels that differ; answers that do; and those of them whose first differing label has its two values within NOISE."""
-    labels = answers = ties = 0
+def differing(scheme, choices, others: list[dict]) -> list[tuple[int, float]]:
+    """Of each answer that differs: how many labels do, and how far apart the two values of the first of them lie (log-odds)."""
+    found = []
     for choice, other in zip(choices, others, strict=True):
         names = [name for name in scheme.names if choice.labels[name] != other[name]]
         if names:
             of = choice.probabilities[names[0]]
-            gap = np.log(of[choice.labels[names[0]]] / of[other[names[0]]])
-            labels, answers, ties = labels + len(names), answers + 1, ties + (gap < NOISE)
-    return labels, answers, ties
+            found.append((len(names), float(np.log(of[choice.labels[names[0]]] / of[other[names[0]]]))))
+    return found
+
+
+def noise(first, second) -> float:
+    """How much the log-odds of a label's two best values differ between two runs of the same records, 95 % of the time; over the
+    labels before the first one that was chosen otherwise, and that one."""
+    found = []
+    for one, other in zip(first, second, strict=True):
+        for name, of in one.probabilities.items():
+            best, next_best = sorted(of, key=of.__getitem__)[:-3:-1]
+            again = other.probabilities[name]
+            found.append(abs(np.log(of[best] / of[next_best]) - np.log(again[best] / again[next_best])))
+            if one.labels[name] != other.labels[name]:
+                break
+    return float(np.quantile(found, 0.95))
 
 
 def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, trie: Trie, gguf: Path) -> None:
@@ -212,9 +226,8 @@ def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, tr
     with LlamaCppEngine(
         gguf,
         trie,
-        context=arguments.context,
         batch=arguments.batch,
-        records=arguments.together,
+        **llama_cpp.sized(arguments.context, arguments.together),
         threads=arguments.threads,
     ) as engine:
         ways: dict[str, Callable[[], Any]] = {
@@ -241,12 +254,27 @@ def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, tr
             f"  (rounds: {' '.join(f'{of:.3f}' for of in taken[name])})",
             flush=True,
         )
+    alone = []
+    for batch in ALONE:
+        with LlamaCppEngine(gguf, trie, context=1024, batch=batch, records=1, threads=arguments.threads) as engine:
+            alone.append(list(engine.answer(prompts)))
+    noisy = noise(*alone)
+    flips = differing(scheme, alone[0], [choice.labels for choice in alone[1]])
+    print(
+        f"each record alone, batches of {ALONE[0]} and of {ALONE[1]} tokens: log-odds of the two best values within {noisy:.3f}"
+        f" (95 %), {len(flips)} of {len(prompts)} answers differ by that noise alone"
+    )
+    others = {"alone": [choice.labels for choice in alone[0]], "grammar": found["grammar"], "tokens": found["tokens"]}
+    for name, answers in others.items():
+        gaps = differing(scheme, found["engine"], answers)
+        print(
+            f"engine and {name}: {len(gaps)} of {len(prompts)} answers differ, {sum(gap < noisy for _, gap in gaps)} of them at a"
+            f" tie (first differing label, its two values within {noisy:.3f}); {sum(of for of, _ in gaps)} labels"
+        )
     for name in ("grammar", "tokens"):
-        labels, answers, ties = differing(scheme, found["engine"], found[name])
         print(
             f"engine over {name}: {wall[name] / wall['engine']:.2f} x records/s, {cores[name] / cores['engine']:.2f} x by the"
-            f" cores; {labels} labels in {answers} of {len(prompts)} answers differ, {ties} of these answers at a tie (first"
-            f" differing label, gap < {NOISE}); {statistics.mean(spoken[name]):.0f} tokens an answer"
+            f" cores; {statistics.mean(spoken[name]):.0f} tokens an answer"
         )
 
 
@@ -294,9 +322,9 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, default="0.6b", help="shape of the GGUF")
     parser.add_argument("--keep", type=Path, help="a directory that keeps the GGUF for the next time")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--context", type=int, default=4096, help="tokens of the engine's context")
+    parser.add_argument("--context", type=int, default=2048, help="tokens of the longest prompt and answer")
     parser.add_argument("--batch", type=int, help="tokens of a batch of the engine")
-    parser.add_argument("--together", type=int, default=16, help="records under way together")
+    parser.add_argument("--together", type=int, default=16, help="records at once at the most")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         tokenizer = make_tokenizer(Path(directory))

@@ -3,8 +3,9 @@ import sys
 
 import pytest
 from conftest import ROOT
+from supervised import supervise
 
-from mindgauge import ingesting, keywords, labellers, labelling, minimising, sft, splitting, unifying
+from mindgauge import ingesting, keywords, minimising, sft, splitting, unifying
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, read_jsonl, write_jsonl
 from mindgauge.readers.roles import PREFIX
@@ -36,40 +37,7 @@ def chain(tmp_path_factory, scheme):
     unifying.unify([made[name] for name in SOURCES], made["unify"])
     minimising.minimise(made["unify"], made["minimise"], **RULES)
     splitting.split(made["minimise"], made["split"], 0.7, 128)
-    labellers.label(
-        {"minimise": made["minimise"]},
-        made["label"],
-        None,
-        backend="keywords",
-        labels=scheme.to_dict(),
-        buckets=[f"{number:02x}" for number in range(256)],
-        options={},
-        pace={},
-    )
-    labelling.merge(
-        made["minimise"],
-        {"0-keywords": [made["label"]]},
-        made["labels"],
-        voters={"0-keywords": {"backend": "keywords", "instruction": None}},
-        vote="majority",
-        min_confidence=0.0,
-        audit_per_class=5,
-        labels=scheme.to_dict(),
-    )
-    inputs = {"minimise": made["minimise"], "split": made["split"], "labels": made["labels"]}
-    sft.make(
-        inputs,
-        made["sft"],
-        view="client",
-        instruction="instruction",
-        val=0.08,
-        test=0.2,
-        seed=1,
-        min_per_class=10,
-        oversample_risk=1,
-        leave_out_below=0.0,
-        labels=scheme.to_dict(),
-    )
+    supervise(made, scheme)
     return made
 
 
@@ -109,6 +77,14 @@ def test_splits_hold_their_shares_of_every_risk(chain):
     for value, train in splits["train"]["fields"]["risk_flag"].items():
         total = sum(splits[name]["fields"]["risk_flag"].get(value, 0) for name in ("train", "val", "test"))
         assert 0.12 <= splits["test"]["fields"]["risk_flag"][value] / total <= 0.35 and train > 0
+
+
+def test_the_other_view_is_of_the_same_rows(chain):
+    test, other = (list(read_jsonl(chain["sft"] / f"{name}.jsonl")) for name in ("test", "other_view"))
+    assert [{**row, "input": ""} for row in test] == [{**row, "input": ""} for row in other]
+    spoken = [row["input"].split("\n") for row in other]
+    assert all(lines[0].startswith(("学生：", "咨询师：", "旁人：")) for lines in spoken)
+    assert any(line.startswith("咨询师：") for lines in spoken for line in lines)
 
 
 def test_the_training_file_loads_as_llama_factory_reads_it(chain):

@@ -69,7 +69,7 @@ def test_baselines(tmp_path, scheme):
     train = [
         row(n, "我很难过，一直很低落" if n % 3 else "今天打球很开心", labels(2 if n % 3 else 0)) for n in range(12)
     ]
-    sets = {"train": train, "val": train[6:9], "test": train[:6], "gold": train[9:]}
+    sets = {"train": train, "val": train[6:9], "test": train[:6], "gold": train[9:], "other_view": train[:6]}
     for name, of in sets.items():
         write_jsonl(tmp_path / f"{name}.jsonl", of)
     # The labeller answered one gold row of three.

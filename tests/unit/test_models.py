@@ -204,7 +204,7 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     records = [
         result_schema.checked(of) for one in found.values() for way in one["results"].values() for of in way.values()
     ]
-    assert len(records) == 20 and len({of.rows_sha256 for of in records if of.reference == "labeller"}) == 1
+    assert len(records) == 25 and len({of.rows_sha256 for of in records if of.reference == "labeller"}) == 1
     assert judging.again(scheme, tmp_path / "merged") == []
     file = tmp_path / "Q4_K_M/predictions/free-test.jsonl"
     file.write_text(file.read_text() + "\n")
@@ -227,6 +227,10 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
         ("adapter", "merged"),
         ("merged", "f16"),
         ("f16", "Q4_K_M"),
+    ]
+    views = read_json(out / "comparison.json")["views"]
+    assert [(of["first"], of["second"], of["n"]) for of in views] == [
+        (f"{variant}, own view", f"{variant}, other view", 6) for variant in ("merged", "Q4_K_M")
     ]
     decisions = read_json(out / "gates.json")
     assert (

@@ -6,9 +6,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, template
+from supervised import supervise
 
-from mindgauge import ingesting, keywords, minimising, sft, splitting, unifying
+from mindgauge import comparing, evaluating, ingesting, keywords, minimising, sft, splitting, unifying
 from mindgauge.files import read_json, read_jsonl
 from mindgauge.labeller_report import Compared, report
 from mindgauge.leaks import leak_report
@@ -147,3 +148,49 @@ def test_the_keyword_labeller_against_the_humans_of_psysuicide(real, scheme):
     risk = found["sources"]["psysuicide"]["fields"]["risk_flag"]
     assert risk["confusion"] == [[1064, 3, 8, 0, 0], [98, 210, 3, 0, 0], [4, 0, 10, 0, 0], [23, 0, 0, 4, 0]]
     assert read_json(real["sets"]["psysuicide"] / "stats.json")["repeated_keys"] == 0
+
+
+def test_psysuicide_is_the_human_gold_of_every_evaluation(real, bases, scheme):
+    """The baselines learn from the keyword rules' labels of the real student records, and all are asked the humans' rows. A tiny
+    model that was hardly trained goes the same way; its figures say nothing, that they are of these rows does."""
+    if "psysuicide" not in real["sets"]:
+        pytest.skip(f"PsySUICIDE is not in {HELD}")
+    made = {name: real["root"] / name for name in ("minimise", "split", "label", "labels", "sft", "baselines", "base")}
+    for name in ("label", "labels", "sft", "baselines", "base"):
+        made[name].mkdir()
+    supervise(made, scheme)
+    judged_by = {"false_alarms": 0.1, "urgent": ["suicidal", "self_harm"]}
+    comparing.compare(
+        made["sft"], made["labels"] / "gold_labels.jsonl", made["baselines"], **judged_by, labels=scheme.to_dict()
+    )
+    evaluating.evaluate(
+        made["sft"],
+        {"weights": bases / "tiny-qwen2", "tokenizer": bases / "tiny-qwen2"},
+        made["base"],
+        model="tiny-qwen2",
+        variant="base",
+        kind="hf",
+        family="deepseek-r1",
+        template=template("deepseek-r1"),
+        context=512,
+        max_new_tokens=16,
+        batch_size=32,
+        threads=1,
+        **judged_by,
+        labels=scheme.to_dict(),
+    )
+    entries = {name: made["baselines"] / name for name in ("majority", "keywords", "tfidf", "labeller")}
+    found = {
+        name: read_json(entry / "metrics.json")["results"]["constrained"]["gold"]
+        for name, entry in {**entries, "base": made["base"]}.items()
+    }
+    assert len({of["rows_sha256"] for of in found.values()}) == 1
+    for name, of in found.items():
+        figures = of["figures"]
+        assert of["reference"] == "human" and list(figures["fields"]) == ["risk_flag"], name
+        assert (figures["n"], figures["any_risk"]["support"]) == (1427, 352), name
+        assert figures["intervals"]["any_risk_recall"]["low"] is not None or name == "majority", name
+    # The rules and the labeller are one here, and what they say is what the test above holds.
+    assert found["keywords"]["figures"]["any_risk"] == found["labeller"]["figures"]["any_risk"]
+    assert found["keywords"]["figures"]["any_risk"]["hits"] == 227
+    print({name: of["figures"]["any_risk"] for name, of in found.items()})

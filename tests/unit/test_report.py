@@ -134,6 +134,7 @@ def inputs(tmp_path, scheme, gold):
             },
         },
         "sft/stats.json": {
+            "view": "client",
             "splits": splits,
             "left_out": {"doubtful": 2},
             "trained_on": {"rows": 18, "fields": {"risk_flag": {"none": 12, "suicidal": 6}}},
@@ -173,6 +174,15 @@ def inputs(tmp_path, scheme, gold):
                 ]
             ),
             "gold": [],
+            "views": corrected(
+                [
+                    {
+                        "first": "Q4_K_M, own view",
+                        "second": "Q4_K_M, other view",
+                        **compare(answered(scheme, 20, "a"), answered(scheme, 18, "b"), resamples=50),
+                    }
+                ]
+            ),
         },
         "judge/gates.json": {
             "Q4_K_M": decide(
@@ -193,6 +203,7 @@ def inputs(tmp_path, scheme, gold):
         "notice": "synthetic",
         "sources": ["s"],
         "models": ["m"],
+        "seeds": {"stanza": {"m": 1}},
         "quantised": [["m", "Q4_K_M"]],
         "evaluated": [["m", "Q4_K_M"]],
         "labels": scheme.to_dict(),
@@ -223,7 +234,18 @@ def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
         ("cut off", "0.81", "misses 25 %", "suicidal 6", "12 rows become 18") if gold else ("not known how good",)
     ):
         assert part in page, part
-    for part in ("merged → GGUF f16", "Q4_K_M: fail", "ROC-AUC", "Expected calibration error", "length: ", "1/2"):
+    for part in (
+        "merged → GGUF f16",
+        "Q4_K_M: fail",
+        "ROC-AUC",
+        "Expected calibration error",
+        "threshold chosen on",
+        "<code>client</code>",
+        "Reliability of m",
+        "From seed to seed",
+        "length: ",
+        "1/2",
+    ):
         assert part in page, part
     assert "few" in page  # six cases of a class are no exact figure
     assert "beats the majority baseline on 4 of 4 labels" in page

@@ -272,6 +272,11 @@ class Model(Section):
         ge=256,
         description="Longest prompt and answer in tokens; longer rows are shortened inside the text and counted.",
     )
+    seeds: list[int] | None = Field(
+        None,
+        min_length=2,
+        description="Train once with each of these seeds, as models `<name>-seed<n>`; the report tells how far their figures differ.",
+    )
     quants: list[Quant] | None = Field(None, description="Quants of this model; as `quants` of the config if absent.")
     train: dict[str, Any] = Field({}, description="Training numbers of this model, over those of the section `train`.")
 
@@ -434,14 +439,20 @@ class Settings:
                 )
             self.models[name] = _validated(Model, stanza, f"{models_file}, {name}")
         self.models |= self.config.extra_models
+        self.seeded: dict[str, dict[str, int]] = {}
+        for name, model in list(self.models.items()):
+            if model.seeds:
+                self._seed(name, model, f"{models_file}, {name}.seeds")
         for name, model in self.models.items():
             if (model.hub is None) == (model.path is None):
                 raise UserError(
                     "a model needs either hub or path", where=f"{models_file}, {name}", instead="hub: <owner>/<model>"
                 )
-            self.train(name)
+            if name not in self.seeded:
+                self.train(name)
         for name in self.config.models:
             self.model(name)
+        self.names = [each for name in self.config.models for each in self.seeded.get(name, [name])]
         if self.config.sft.val + self.config.sft.test >= 1:
             raise UserError(
                 "nothing is left to train on",
@@ -454,6 +465,23 @@ class Settings:
                 self._check_classes(source, f"{where}, sources.{name}.classes")
         self.instruction = self._instruction(self.config.prompt, f"{where}, prompt")
         self.voters = self._voters(where)
+
+    def _seed(self, name: str, model: Model, where: str) -> None:
+        """Adds the models that a stanza with several seeds stands for. Raises UserError."""
+        seeds = model.seeds or []
+        if "seed" in model.train:
+            raise UserError("a model has both seeds and train.seed", where=where, instead="one of the two")
+        if len(set(seeds)) < len(seeds):
+            raise UserError("a seed stands twice", where=where, instead="seeds that differ, such as [1, 2, 3]")
+        self.seeded[name] = {f"{name}-seed{seed}": seed for seed in seeds}
+        for derived, seed in self.seeded[name].items():
+            if derived in self.models:
+                raise UserError(f"there is a model {derived!r} already", where=where, instead="another name for it")
+            self.models[derived] = model.model_copy(update={"seeds": None, "train": {**model.train, "seed": seed}})
+
+    def stanza(self, name: str) -> str:
+        """The stanza a model comes from: its own, or the one with several seeds."""
+        return next((stanza for stanza, of in self.seeded.items() if name in of), name)
 
     def _instruction(self, prompt: str, where: str) -> str:
         if not Path(prompt).is_file():
@@ -520,7 +548,14 @@ class Settings:
         return self.models[name]
 
     def train(self, name: str) -> dict[str, Any]:
-        """The training numbers of a model: the section `train` with what its stanza sets."""
+        """The training numbers of a model: the section `train` with what its stanza sets. Raises UserError for a stanza with
+        several seeds, which stands for several models."""
+        if name in self.seeded:
+            raise UserError(
+                f"{name} is trained with several seeds",
+                where=f"a target of {name}",
+                instead=" or ".join(self.seeded[name]),
+            )
         merged = {**self.config.train.model_dump(), **self.models[name].train}
         return _validated(Train, merged, f"config/models.yaml, {name}.train").model_dump()
 

@@ -27,8 +27,9 @@ from mindgauge.result_schema import checked, dump
 from mindgauge.store import digest
 
 WEIGHTS = (".safetensors", ".gguf")
-# `val` is only asked to fit temperatures; `test` and `gold` are what figures are of.
-SETS = ("val", "test", "gold")
+# `val` is only asked to fit temperatures and thresholds; `test` and `gold` are what figures are of. `other_view` is test once more,
+# as the view shows it that the model is not trained on; held to valid answers only.
+SETS = ("val", "test", "gold", "other_view")
 JUDGED = ("test", "gold")
 CONVERSATIONS, TURNS = 5, 3
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
@@ -125,7 +126,7 @@ def records(
                 of = rows_of(rows[name], given[name][way])
                 write_jsonl(out / f"predictions/{way}-{name}.jsonl", of)
                 held[name] = from_rows(scheme, of, f"{way}-{name}")
-        for name in JUDGED:
+        for name in SETS[1:]:
             if name not in held:
                 continue
             file = f"predictions/{way}-{name}.jsonl"
@@ -134,7 +135,7 @@ def records(
                 "model": made.model,
                 "variant": made.variant,
                 "way": way,
-                "reference": "labeller" if name == "test" else "human",
+                "reference": "human" if name == "gold" else "labeller",
                 "rows": len(held[name]),
                 "rows_sha256": rows_sha256(held[name]),
                 "predictions": file,
@@ -266,7 +267,7 @@ def evaluate(
         for choice in Progress(choices, total=len(everything), what="rows, held to valid answers")
     ]
     held_seconds = time.monotonic() - start
-    given: Given = {"val": {}, "test": {}, "gold": {}}
+    given: Given = {name: {} for name in SETS}
     for way, answers, names in (("free", free, JUDGED), ("constrained", held, SETS)):
         at = 0
         for name in names:

@@ -13,6 +13,7 @@ from mindgauge.labels import Value
 from mindgauge.metrics import overall
 from mindgauge.predictions import MISSING, Predictions
 from mindgauge.store import digest
+from mindgauge.thresholds import thresholds
 
 
 def figures(
@@ -27,7 +28,8 @@ def figures(
     bins: int = BINS,
 ) -> dict[str, Any]:
     """metrics.overall, and `intervals` (intervals.headlines), `calibration` (calibration.before_and_after with the rows
-    of `val`, without them `after` is None; None where there are no probabilities) and `breakdown`. Ready for strict
+    of `val`, without them `after` is None; None where there are no probabilities), `thresholds` (thresholds.thresholds,
+    chosen on val) and `breakdown`. Ready for strict
     JSON and for result_schema.Figures. The same rows and arguments give the same figures; their order decides nothing.
     Raises UserError if a value in `urgent` raises no alarm, or a row of val is judged."""
     if val is not None:
@@ -39,6 +41,7 @@ def figures(
         **overall(predictions, urgent=urgent, false_alarm_rate=false_alarm_rate, recall=recall),
         "intervals": headlines(predictions, urgent=urgent, resamples=resamples, seed=seed),
         "calibration": calibrated,
+        "thresholds": thresholds(val, predictions, urgent=urgent, false_alarm_rate=false_alarm_rate),
         "breakdown": breakdown(predictions),
     }
 

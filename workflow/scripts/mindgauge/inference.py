@@ -12,9 +12,6 @@ from mindgauge.errors import UserError
 from mindgauge.labels import Scheme
 from mindgauge.trie import Trie, following
 
-# Tokens a record takes on the average; an engine's context holds so many for each record under way.
-RECORD = 512
-
 
 @dataclass(frozen=True)
 class Prompt:
@@ -106,10 +103,9 @@ def held_gguf(
     chat: Chat, path: Path, asked: list[Prompt], scheme: Scheme, context: int, batch_size: int, threads: int | None
 ) -> Iterator[Choice]:
     """Choices of a GGUF over the valid answers."""
-    from mindgauge.engines.llama_cpp import LlamaCppEngine
+    from mindgauge.engines.llama_cpp import LlamaCppEngine, sized
 
-    held = max(context, RECORD * batch_size)
-    with LlamaCppEngine(path, answers_of(chat, scheme), context=held, records=batch_size, threads=threads) as engine:
+    with LlamaCppEngine(path, answers_of(chat, scheme), **sized(context, batch_size), threads=threads) as engine:
         yield from engine.answer(prompt.ids for prompt in asked)
 
 

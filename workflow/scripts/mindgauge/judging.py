@@ -36,7 +36,8 @@ def pairs(quants: list[str]) -> list[tuple[str, str]]:
 def judge(
     entries: dict[str, Path], out: Path, *, quants: list[str], gates: dict[str, Any], labels: dict[str, Any]
 ) -> None:
-    """Writes comparison.json (set -> a list of comparisons, Holm's correction over each list), gates.json (variant -> what the gates
+    """Writes comparison.json (test and gold -> a list of comparisons, `views` -> each variant on the test rows in the view it is trained
+    on and in the other; Holm's correction over each list), gates.json (variant -> what the gates
     say, on the test rows) and errors.csv (of the first quant, missed risk cases first; no text).
 
     `entries`: variant -> its evaluation, with the baseline tfidf. Answers held to the valid ones are compared.
@@ -51,6 +52,12 @@ def judge(
             if (first := held[one]) is not None and (second := held[other]) is not None
         ]
         found[name] = corrected(compared)
+    views = []
+    for variant in ("merged", *quants):
+        ours, others = (predicted(scheme, entries[variant], WAY, name) for name in ("test", "other_view"))
+        if ours is not None and others is not None:
+            views.append({"first": f"{variant}, own view", "second": f"{variant}, other view", **compare(ours, others)})
+    found["views"] = corrected(views)
     write_json(out / "comparison.json", found)
     decisions = {}
     for variant in ("merged", "f16", *quants):

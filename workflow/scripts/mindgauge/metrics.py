@@ -163,7 +163,7 @@ def ranking(cases: Cases, false_alarm_rate: float, recall: float) -> dict[str, A
     false-alarm rate at a recall of at least `recall` (shares, 0 to 1), each with its threshold: yes from that
     probability up, None: never yes.
 
-    Both are read off the rows themselves, so they flatter: a threshold to be used is to be chosen on val. Rows without
+    Both are read off the rows themselves, so they flatter; thresholds.py has those chosen on val. Rows without
     probabilities are left out and counted (`without`). None if no row has any; figures are None where the rows hold no
     case, or nothing else.
     """

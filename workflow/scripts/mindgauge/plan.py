@@ -90,7 +90,11 @@ class Plan:
         config = self.settings.config
         files = [labeller_files(voter) for voter in self.settings.voters.values()]
         found = [*config.sources, *dict.fromkeys(of[1] for of in files if of)]
-        return found + [f"base-{model}" for model in config.models if self.settings.model(model).path is not None]
+        return found + [f"base-{model}" for model in self.bases() if self.settings.model(model).path is not None]
+
+    def bases(self) -> list[str]:
+        """The models whose base is fetched: a base that is trained with several seeds is one."""
+        return list(dict.fromkeys(map(self.settings.stanza, self.settings.names)))
 
     def raw_changed(self) -> bool:
         """Were raw files hashed before that are others now? What is missing or wrong is told where it is needed."""
@@ -104,8 +108,8 @@ class Plan:
 
     def wanted_gates(self) -> list[str]:
         """The files of all gates that the configuration's sources, labeller and models ask for."""
-        config, raws = self.settings.config, self.raws()
-        names = [f"raw/{name}" for name in raws] + [f"base/{model}" for model in config.models]
+        raws = self.raws()
+        names = [f"raw/{name}" for name in raws] + [f"base/{model}" for model in self.bases()]
         return [gate_file(name) for name in [*names, "minimised", "labels", "sft"]]
 
     def raw_token(self, name: str) -> str:
@@ -155,6 +159,9 @@ class Plan:
         found = self._gate(gate)
         chosen = {name: found["files"][name]["sha256"] for name in files or found["files"]}
         return Input(f"content:{digest(chosen)}", where=found["where"])
+
+    def _base_of(self, model: str) -> Input:
+        return self._content(f"base/{self.settings.stanza(model)}")
 
     def _raw(self, name: str, path: str) -> Input:
         return Input(f"content:{self._gate(f'raw/{name}')['sha256']}", path=path)
@@ -287,7 +294,7 @@ class Plan:
         return (
             "train",
             params,
-            {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._content(f"base/{model}")},
+            {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._base_of(model)},
             {},
         )
 
@@ -296,7 +303,7 @@ class Plan:
         params = {"model": model, "template": self._template(model), "family": stanza.family, "context": stanza.context}
         inputs = {
             "train": self._key("train", model),
-            "base": self._content(f"base/{model}"),
+            "base": self._base_of(model),
             "sft": self._content("sft", "train.jsonl", "val.jsonl"),
         }
         return "merge", params, inputs, {}
@@ -318,7 +325,7 @@ class Plan:
 
     def _artifacts(self, model: str, variant: str) -> dict[str, Input]:
         """What an evaluation loads: the weights, the tokenizer of its prompts, and of an adapter the base."""
-        base = self._content(f"base/{model}")
+        base = self._base_of(model)
         if variant == "base":
             return {"weights": base, "tokenizer": base}
         if variant == "adapter":
@@ -346,7 +353,7 @@ class Plan:
             "labels": self.labels,
         }
         inputs = {
-            "sft": self._content("sft", "val.jsonl", "test.jsonl", "gold.jsonl"),
+            "sft": self._content("sft", "val.jsonl", "test.jsonl", "gold.jsonl", "other_view.jsonl"),
             **self._artifacts(model, variant),
         }
         return "evaluate", params, inputs, {}
@@ -395,14 +402,14 @@ class Plan:
         return "data", {"sources": sources, **config.export.model_dump()}, {"sft": self._content("sft")}, {}
 
     def _report(self) -> Any:
-        config = self.settings.config
-        models = config.models
+        config, models = self.settings.config, self.settings.names
         quantised = [(model, quant) for model in models for quant in self.settings.quants(model)]
         evaluated = [(model, variant) for model in models for variant in self.variants(model)]
         params = {
             **config.report.model_dump(),
             "sources": list(config.sources),
             "models": models,
+            "seeds": {name: of for name, of in self.settings.seeded.items() if name in config.models},
             "quantised": [list(pair) for pair in quantised],
             "evaluated": [list(pair) for pair in evaluated],
             "labels": self.labels,
@@ -442,7 +449,7 @@ class Plan:
 
     def views(self) -> list[tuple[str, str, tuple[str, ...], str]]:
         """Every view under results/ that `all` makes: its path, and the step, names and file it shows."""
-        settings, models = self.settings, self.settings.config.models
+        settings, models = self.settings, self.settings.names
         found: list[tuple[str, str, tuple[str, ...], str]] = []
 
         def add(directory: str, step: str, names: tuple[str, ...], *files: str) -> None:
@@ -463,12 +470,14 @@ class Plan:
             "val.jsonl",
             "test.jsonl",
             "gold.jsonl",
+            "other_view.jsonl",
             "sft_student_mental.jsonl",
             "dataset_info.json",
             "stats.json",
         )
-        for model in models:
+        for model in self.bases():
             add(f"base/{model}", "base", (model,), "config.json")
+        for model in models:
             add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
             add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
             found.append((f"models/{model}/gguf/{model}-f16.gguf", "convert", (model,), "model.gguf"))

@@ -9,6 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mindgauge.bundling import LIMITS
 from mindgauge.files import read_json, sha256_file, write_json, write_text
 from mindgauge.labels import Scheme
+from mindgauge.reliability import plot
+from mindgauge.seeds import spread
 
 DATA_FILES = ("report_templates/index.html.j2",)
 FEW = 10
@@ -66,6 +68,7 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         "sft": read_json(inputs["sft"] / "stats.json"),
         "baselines": baselines,
         "models": models,
+        "seeds": spreads(models, params["seeds"]),
     }
 
 
@@ -111,6 +114,22 @@ def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
     return rows
 
 
+def spreads(models: dict[str, Any], seeded: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """stanza -> variant -> `seeds.spread` of the test rows, of the models that were trained with several seeds."""
+    found: dict[str, Any] = {}
+    for stanza, of in seeded.items():
+        variants = [name for name in models[next(iter(of))]["variants"] if name != "base"]
+        by_seed = {
+            variant: {seed: figures_of(models[model]["variants"][variant], "test") for model, seed in of.items()}
+            for variant in variants
+        }
+        found[stanza] = {
+            variant: spread({seed: figures for seed, figures in held.items() if figures})
+            for variant, held in by_seed.items()
+        }
+    return found
+
+
 def number(value: Any, digits: int = 2) -> str:
     """A figure as the page shows it; `–` where there is none."""
     return "–" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
@@ -139,9 +158,9 @@ def shade(count: int, row: list[int]) -> str:
     return f"background:hsl(212 70% {light}%);color:{'#fff' if light < 60 else '#1b2733'}"
 
 
-def picture(path: Path) -> str:
+def picture(png: bytes) -> str:
     """A PNG as a data URI, so that the page stands alone."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
@@ -182,9 +201,13 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         for model, of in found["models"].items()
     }
     pictures = {
-        model: {name: picture(entry / f"{name}.png") for name in ("training_loss", "training_eval_loss")}
+        model: {name: picture((entry / f"{name}.png").read_bytes()) for name in ("training_loss", "training_eval_loss")}
         for model, entry in zip(params["models"], lists["train"], strict=True)
     }
+    for model, of in found["models"].items():
+        shown = figures_of(list(of["variants"].values())[-1], "test")
+        if shown and shown["calibration"]:
+            pictures[model]["reliability"] = picture(plot(scheme, shown["calibration"]))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "report_templates"),
         autoescape=True,

@@ -207,6 +207,32 @@ class Calibration(Part):
     after: Calibrated | None = Field(description="At the temperatures; null where none was fitted.")
 
 
+class OnVal(Part):
+    """What a threshold does on the rows of val that it was chosen by."""
+
+    n: Count = Field(description="Rows of val with probabilities.")
+    support: Count = Field(description="Cases among them.")
+    recall: Share = Field(description="Recall there.")
+    false_alarm_rate: Share = Field(description="False-alarm rate there.")
+
+
+class Threshold(Part):
+    """A threshold on the probability of yes, chosen on val, and what it does on the judged rows."""
+
+    bound: Share = Field(description="The false-alarm rate that val was to stay within.")
+    threshold: float | None = Field(description="Yes from this probability up; null: never yes.")
+    val: OnVal = Field(description="On val.")
+    few: bool = Field(description="Fewer than 10 cases, or others, to choose it by.")
+    judged: Alarm = Field(description="On the judged rows.")
+
+
+class Thresholds(Part):
+    """Thresholds of the two collapses; null without val, without probabilities, or where val holds no case or nothing else."""
+
+    any_risk: Threshold | None = Field(description="On the probability of any alarm.")
+    urgent: Threshold | None = Field(description="On the probability of an urgent value.")
+
+
 class MainField(Part):
     """The main figures of a label in a part of the rows; as in FieldFigures."""
 
@@ -276,6 +302,7 @@ class Figures(Part):
         description="Headline figure (`<label>/<figure>`, `exact_match` …) -> interval."
     )
     calibration: Calibration | None = Field(description="Calibration; null without probabilities.")
+    thresholds: Thresholds = Field(description="Alarms at thresholds chosen on val.")
     breakdown: Breakdown = Field(description="By source, theme and length.")
 
 
@@ -308,7 +335,7 @@ class Result(Part):
     variant: str = Field(min_length=1, description="base, adapter, merged, f16, a quant, or the name of a baseline.")
     way: Way = Field(description="`free`: greedy generation; `constrained`: held to the valid answers.")
     reference: Reference = Field(
-        description="What the figures are agreement with: `labeller` (test) or `human` (gold)."
+        description="What the figures are agreement with: `labeller` (test, other_view) or `human` (gold)."
     )
     rows: Count = Field(description="Prediction rows behind the figures.")
     rows_sha256: Sha256 = Field(

@@ -17,6 +17,7 @@ from mindgauge.records import Record, read_records
 
 NAMES = {"client": "学生", "counsellor": "咨询师", "other": "旁人"}
 SPLITS = ("train", "val", "test")
+VIEWS = {"client": "dialogue", "dialogue": "client"}
 
 
 def view(record: Record, which: str) -> str:
@@ -78,8 +79,8 @@ def moved_since(before: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **options: Any) -> None:
-    """Writes {train,val,test,gold}.jsonl with id, source and group, sft_student_mental.jsonl (training rows as
-    LLaMA-Factory loads them), dataset_info.json and stats.json. `before` holds the rows of an earlier run; how many moved is told.
+    """Writes {train,val,test,gold}.jsonl with id, source and group, other_view.jsonl (the test rows in the view that is not trained
+    on), sft_student_mental.jsonl (training rows as LLaMA-Factory loads them), dataset_info.json and stats.json. `before` holds the rows of an earlier run; how many moved is told.
 
     Rows of one input (a word-for-word repetition) share a group already. Records without a label, and those in a group with a
     gold record, are left out; of train and val also those whose label is less sure than `leave_out_below`. Rows of an alarming
@@ -111,8 +112,9 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
     }
     splits = deal(strata_of(records, group_of, risk_of), **rules)
     rows: dict[str, list[dict[str, Any]]] = {"train": [], "val": [], "test": [], "gold": []}
+    other_view: list[dict[str, Any]] = []
 
-    def row(record: Record, group: str, output: str) -> dict[str, Any]:
+    def row(record: Record, group: str, output: str, which: str = which) -> dict[str, Any]:
         return {
             "id": record.id,
             "source": record.source,
@@ -128,7 +130,10 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
         if splits[group] != "test" and labelled[str(record.id)]["confidence"] < options["leave_out_below"]:
             left_out["doubtful"] += 1
             continue
-        rows[splits[group]].append(row(record, group, canonical(scheme, labels[str(record.id)])))
+        output = canonical(scheme, labels[str(record.id)])
+        rows[splits[group]].append(row(record, group, output))
+        if splits[group] == "test":
+            other_view.append(row(record, group, output, VIEWS[which]))
     for record in gold:
         # Human labels may be of some fields only (PsySUICIDE knows the risk alone), in the scheme's order.
         held = {name: (record.labels or {})[name] for name in scheme.names if name in (record.labels or {})}
@@ -141,7 +146,7 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
                 instead="more records, or a larger share for this split",
             )
     trained = oversampled(rows["train"], alarm, options["oversample_risk"])
-    for name, of in {**rows, "train": trained}.items():
+    for name, of in {**rows, "train": trained, "other_view": other_view}.items():
         write_jsonl(out / f"{name}.jsonl", of)
     columns = ("instruction", "input", "output")
     write_jsonl(out / "sft_student_mental.jsonl", ({name: row[name] for name in columns} for row in trained))

@@ -25,8 +25,23 @@ from mindgauge.trie import Trie
 AHEAD = 8
 PREFIX = 0
 # Tokens of a batch. A core is as fast with few, and then fewer records are under way: each one's attention passes over the
-# cells of all, masked or not. A GPU needs many to be busy.
+# cells of all, masked or not (llama.cpp takes queries in tiles of 64, and a tile passes over what any of its queries sees:
+# ggml/src/ggml-cpu/ops.cpp, ggml_compute_forward_flash_attn_ext_tiled). Answers in batches of their own, below a tile, where each
+# query passes over its own cells, were tried: as fast on AVX2, slower on AVX-512. A GPU needs many tokens to be busy.
 CPU_BATCH, GPU_BATCH = 128, 512
+# Records under way: more than a few only lengthen what a core's attention passes over.
+CPU_RECORDS = 6
+# Tokens that a record takes beside what all share, with room to spare.
+RECORD = 512
+
+
+def sized(context: int, records: int) -> dict[str, int]:
+    """`context` and `records` of an engine that holds prompts and answers of up to `context` tokens, `records` together where a GPU
+    is there to be kept busy, else a few."""
+    import llama_cpp
+
+    together = records if llama_cpp.llama_supports_gpu_offload() else min(records, CPU_RECORDS)
+    return {"context": max(context, RECORD * together), "records": together}
 
 
 @dataclass
@@ -110,7 +125,7 @@ class LlamaCppEngine:
         model: Path,
         trie: Trie,
         *,
-        context: int = 4096,
+        context: int = 2048,
         batch: int | None = None,
         records: int = 16,
         threads: int | None = None,

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mindgauge.engines.llama_cpp import LlamaCppEngine
+from mindgauge.engines.llama_cpp import LlamaCppEngine, sized
 from mindgauge.errors import UserError
-from mindgauge.inference import RECORD, load_gguf
+from mindgauge.inference import load_gguf
 from mindgauge.labellers.asking import CLOSE, NO_THOUGHT, Asking, held_to, read
 from mindgauge.labellers.common import Answer, Asked
 from mindgauge.labels import Scheme
@@ -106,7 +106,6 @@ def label(
             yield read(one, scheme, llama.detokenize(ids, special=True).decode("utf-8", "replace"), ended)
         return
     trie = Trie.build(scheme, following(asking.ids, asking.rendered("")))
-    held = max(context, RECORD * batch_size)
-    with LlamaCppEngine(path, trie, context=held, records=batch_size, threads=threads) as engine:
+    with LlamaCppEngine(path, trie, **sized(context, batch_size), threads=threads) as engine:
         draw = (temperature, seed) if temperature > 0 else None
         yield from held_to(lambda prompts: engine.answer(prompts, draw), asked, prompt)
