@@ -246,11 +246,16 @@ def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, tr
                 wall, cores, found[name] = seconds(way)
                 taken[name].append(wall / len(prompts))
                 worked[name].append(cores / len(prompts))
-    wall, cores = ({name: statistics.median(of) for name, of in times.items()} for times in (taken, worked))
+
+    def ratio(times: dict[str, list[float]], first: str, second: str) -> float:
+        """The median over the rounds, each of whose ways ran one after the other."""
+        return statistics.median(one / other for one, other in zip(times[first], times[second], strict=True))
+
     for name in ways:
+        wall = statistics.median(taken[name])
         print(
-            f"{name:>8}  {1 / wall[name]:>6.2f} records/s  {wall[name]:>6.3f} s a record, {cores[name]:>6.3f} s of the cores"
-            f"  {wall[name] / wall['bare']:>5.2f} x the time of bare, {cores[name] / cores['bare']:>5.2f} x of the cores"
+            f"{name:>8}  {1 / wall:>6.2f} records/s  {wall:>6.3f} s a record, {statistics.median(worked[name]):>6.3f} s of the cores"
+            f"  {ratio(taken, name, 'bare'):>5.2f} x the time of bare, {ratio(worked, name, 'bare'):>5.2f} x of the cores"
             f"  (rounds: {' '.join(f'{of:.3f}' for of in taken[name])})",
             flush=True,
         )
@@ -273,8 +278,8 @@ def with_llama_cpp(arguments: argparse.Namespace, chat: Chat, scheme: Scheme, tr
         )
     for name in ("grammar", "tokens"):
         print(
-            f"engine over {name}: {wall[name] / wall['engine']:.2f} x records/s, {cores[name] / cores['engine']:.2f} x by the"
-            f" cores; {statistics.mean(spoken[name]):.0f} tokens an answer"
+            f"engine over {name}: {ratio(taken, name, 'engine'):.2f} x records/s, {ratio(worked, name, 'engine'):.2f} x by the cores;"
+            f" {statistics.mean(spoken[name]):.0f} tokens an answer"
         )
 
 
@@ -318,7 +323,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--records", type=int, default=24, help="records asked of the GGUF")
     parser.add_argument("--rows", type=int, default=64, help="rows asked of the model of transformers")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is printed")
+    parser.add_argument("--rounds", type=int, default=3, help="so many; medians are printed")
     parser.add_argument("--shape", choices=SHAPES, default="0.6b", help="shape of the GGUF")
     parser.add_argument("--keep", type=Path, help="a directory that keeps the GGUF for the next time")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))

@@ -39,7 +39,7 @@ def test_on_the_bound_passes_and_just_below_fails(scheme):
     assert (
         check["status"] == "fail" and check["interval"] == metrics.wilson(17, 20) and "errors.csv" in check["instead"]
     )
-    assert check["reason"].startswith("share of risk cases found: 0.85 (95 % interval 0.6396 to 0.9476), at least 0.9")
+    assert check["reason"].startswith("share of risk cases found: 85 % (95 % interval 64 % to 94.8 %), at least 90 %")
 
 
 def test_one_answer_that_cannot_be_parsed_is_not_rounded_away(scheme):
@@ -48,6 +48,7 @@ def test_one_answer_that_cannot_be_parsed_is_not_rounded_away(scheme):
     free = {**figures, "n": 40_000, "valid": 39_999, "json_valid": 1.0}
     decision = decide(Gates(), {"constrained": figures, "free": free}, quantised=False)
     assert decision["release"] == "fail" and decision["reasons"][0]["gate"] == "json_valid_min"
+    assert "99.9975 %, at least 100 %" in decision["reasons"][0]["reason"]
 
 
 def test_few_cases_are_undecided_when_good_and_fail_when_bad(scheme):

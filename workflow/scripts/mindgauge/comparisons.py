@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from mindgauge.alarms import Cases, any_alarm_collapse, collapsed
 from mindgauge.errors import UserError
-from mindgauge.intervals import LEVEL, RESAMPLES, SEED, Sample, bootstrap, interval, tallies
+from mindgauge.intervals import LEVEL, SEED, Sample, bootstrap, interval, tallies
 from mindgauge.labels import Field
 from mindgauge.metrics import FEW, exact_rows
 from mindgauge.predictions import Bools, Predictions, check_ids
@@ -21,6 +21,8 @@ from mindgauge.predictions import Bools, Predictions, check_ids
 WHERE = "comparison"
 # Which figures' differences are looked at: the alarms that are found, and of each label these.
 DIFFERENCES = ("qwk", "macro_f1")
+# More than an interval needs: no p-value lies below 2 / (RESAMPLES + 1), and a table corrects for some hundred of them.
+RESAMPLES = 10_000
 
 
 def aligned(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Status = Literal["pass", "fail", "undecided"]
+Unit = Literal["share", "number"]
 FEW = 10
+# What to do where there are too few cases to decide.
+MORE = "more test rows with such cases, or `undecided: pass` in the gates if you accept not knowing"
 # A figure on its bound passes, whatever the last bits of a difference of floats say.
 SLACK = 1e-9
 
@@ -53,6 +56,11 @@ class Gates(BaseModel):
     )
 
 
+def _shown(value: float, unit: Unit, digits: int = 3) -> str:
+    """A figure as a person reads it."""
+    return f"{100 * value:.{digits}g} %" if unit == "share" else f"{value:.{digits}g}"
+
+
 def _check(
     gate: str,
     sense: Literal["min", "max"],
@@ -64,8 +72,10 @@ def _check(
     of: str,
     judge: str = "estimate",
     instead: str,
+    unit: Unit = "share",
 ) -> dict[str, Any]:
-    """One gate's outcome. `cases`: how many the figure rests on; `of` names figure and cases in words."""
+    """One gate's outcome. `cases`: how many the figure rests on; `of` names figure and cases in words; `instead`: what to do where
+    it fails."""
     found: dict[str, Any] = {
         "gate": gate,
         "bound": bound,
@@ -73,29 +83,29 @@ def _check(
         "interval": interval,
         "cases": cases,
     }
-    sign = "at least" if sense == "min" else "at most"
+    asked = f"{'at least' if sense == 'min' else 'at most'} {_shown(bound, unit)}"
     if figure is None or cases == 0:
-        status: Status = "undecided"
-        said = f"{of}: there is no figure to hold against the bound ({sign} {bound:g})"
-        return {**found, "status": status, "reason": said, "instead": instead}
+        reason = f"{of}: there is no figure to hold against the bound ({asked})"
+        return {**found, "status": "undecided", "reason": reason, "instead": MORE}
     judged = figure
     if judge == "interval" and interval is not None:
         judged = interval[0] if sense == "min" else interval[1]
     good = judged >= bound - SLACK if sense == "min" else judged <= bound + SLACK
     few = cases is not None and cases < FEW
-    said = f"{of}: {figure:.4g}"
+    # Rounded, a figure just beside its bound would look as if it lay on it.
+    close = _shown(figure, unit) == _shown(bound, unit)
+    said = f"{of}: {_shown(figure, unit, 10 if close and not good else 3)}"
     if interval is not None:
-        said += f" (95 % interval {interval[0]:.4g} to {interval[1]:.4g})"
-    said += f", {sign} {bound:g} is asked" + (
-        " of the interval's worse end" if judge == "interval" and interval else ""
-    )
+        said += f" (95 % interval {_shown(interval[0], unit)} to {_shown(interval[1], unit)})"
+    said += f", {asked} is asked" + (" of the interval's worse end" if judge == "interval" and interval else "")
     if judge == "interval" and interval is None and good:
-        return {**found, "status": "undecided", "reason": f"{said}; there is no interval to judge", "instead": instead}
+        return {**found, "status": "undecided", "reason": f"{said}; there is no interval to judge", "instead": MORE}
     if few:
         said += f"; it rests on {cases} case(s), fewer than {FEW}"
     # Too few cases to trust a good figure; a bad one is bad enough as it is.
-    status = "fail" if not good else "undecided" if few else "pass"
-    return {**found, "status": status, "reason": said, "instead": "" if status == "pass" else instead}
+    status: Status = "fail" if not good else "undecided" if few else "pass"
+    remedies: dict[Status, str] = {"pass": "", "fail": instead, "undecided": MORE}
+    return {**found, "status": status, "reason": said, "instead": remedies[status]}
 
 
 def _exact(hits: int | None, n: int | None) -> float | None:
@@ -106,9 +116,6 @@ def _exact(hits: int | None, n: int | None) -> float | None:
 def _bounds(figures: Mapping[str, Any], name: str) -> list[float] | None:
     of = (figures.get("intervals") or {}).get(name)
     return None if of is None or of["low"] is None else [of["low"], of["high"]]
-
-
-MORE = "more test rows or gold with such cases, or `undecided: pass` in the gates if you accept not knowing"
 
 
 def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -127,7 +134,7 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                 risk.get("wilson"),
                 of="share of risk cases found",
                 judge=gates.judge,
-                instead=f"look at the missed cases in errors.csv; more or oversampled training rows with risk, another base model; {MORE}",
+                instead="look at the missed cases in errors.csv; more or oversampled training rows with risk, another base model",
             )
         )
     if gates.false_alarm_rate_max is not None:
@@ -156,7 +163,7 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                 of.get("exact_match_wilson"),
                 of="share of rows with every label right",
                 judge=gates.judge,
-                instead=f"more training rows, another base model; {MORE}",
+                instead="more training rows, another base model",
             )
         )
     for gate, figure, bounds in (
@@ -178,7 +185,8 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                     _bounds(of, f"{label}/{figure}"),
                     of=f"{figure} of {label}",
                     judge=gates.judge,
-                    instead=f"look at its confusion table; {MORE}",
+                    instead="look at its confusion table; more training rows, another base model",
+                    unit="number",
                 )
             )
     return checks
@@ -222,9 +230,10 @@ def _of_quant(gates: Gates, comparison: Mapping[str, Any] | None) -> list[dict[s
                     None if gap is None else -gap,
                     of["cases"],
                     None if of["low"] is None else [-of["high"], -of["low"]],
-                    of=f"drop of {of['what'].replace('/', ' ')} by quantisation",
+                    of=f"drop of {of['what'].removesuffix('/qwk')}'s kappa by quantisation",
                     judge=gates.judge,
-                    instead=f"{advice}; {MORE}",
+                    instead=advice,
+                    unit="number",
                 )
             )
         if not kappas:
@@ -237,7 +246,8 @@ def _of_quant(gates: Gates, comparison: Mapping[str, Any] | None) -> list[dict[s
                     None,
                     None,
                     of="drop of kappa by quantisation",
-                    instead="evaluate the f16 GGUF beside the quant",
+                    instead=advice,
+                    unit="number",
                 )
             )
     if gates.risk_lost_by_quant_max is not None:
@@ -253,7 +263,8 @@ def _of_quant(gates: Gates, comparison: Mapping[str, Any] | None) -> list[dict[s
                 risk.get("found_by_first"),
                 None,
                 of="risk cases lost by quantisation",
-                instead=f"{advice}; the lost ids stand in the comparison; {MORE}",
+                instead=f"{advice}; the lost ids stand in the comparison",
+                unit="number",
             )
         )
     return checks

@@ -55,6 +55,6 @@ def plot(scheme: Scheme, calibrated: dict[str, Any]) -> bytes:
     handles, names = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
     held_bytes = io.BytesIO()
-    figure.savefig(held_bytes, dpi=120, metadata={"Software": None})
+    figure.savefig(held_bytes, dpi=120, bbox_inches="tight", metadata={"Software": None})
     pyplot.close(figure)
     return held_bytes.getvalue()

@@ -112,7 +112,7 @@ def _figures(history: list[dict[str, Any]], out: Path) -> None:
         else:
             axes.plot(steps, losses, color="#08519c", linewidth=2, marker="o")
         axes.set(title=title, xlabel="optimiser step", ylabel="cross-entropy of the answer, nats a token")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max(losses, default=1))
         axes.grid(alpha=0.3)
         figure.savefig(out / name, dpi=120, metadata={"Software": None})
         pyplot.close(figure)
