@@ -31,6 +31,21 @@ rule make_baselines:
         "python workflow/scripts/baselines.py --entry {output} > {log} 2>&1"
 
 
+rule make_fidelity:
+    input:
+        needs_of("fidelity"),
+    output:
+        "results/.entries/fidelity/{model}/{key}",
+    log:
+        "results/logs/fidelity/{model}/{key}.log",
+    threads: 4
+    resources:
+        mem_mb=32000,
+        runtime=120,
+    shell:
+        "python workflow/scripts/fidelity.py --entry {output} > {log} 2>&1"
+
+
 rule make_judge:
     input:
         needs_of("judge"),
@@ -101,6 +116,15 @@ rule view_judge:
             labels={"model": "{model}", "variant": "release"},
         ),
         "results/models/{model}/eval/errors.csv",
+        report(
+            "results/models/{model}/gguf/verify.json",
+            caption="../report/verify.rst",
+            category="Export",
+            labels={
+                "model": "{model}",
+                "variant": "every GGUF against the merged model",
+            },
+        ),
     log:
         "results/logs/view/judge/{model}.log",
     localrule: True

@@ -5,7 +5,7 @@ from prediction_rows import labels, risk_rows, row
 from pydantic import ValidationError
 
 from mindgauge import comparisons, metrics, predictions, result_schema
-from mindgauge.gates import FEW, Gates, decide
+from mindgauge.gates import FEW, Gates, decide, verify
 
 
 def risks(found, missed, none=80, false=0):
@@ -18,12 +18,26 @@ def risks(found, missed, none=80, false=0):
     ]
 
 
-def judged(scheme, cases, free=None, gates=None, **more):
+# What a faithful GGUF's tokens and header give.
+FAITHFUL = {
+    "positions": 1000,
+    "same_top": 998,
+    "max_abs_logit": 0.001,
+    "kld": {"mean": 0.01},
+    "template": True,
+    "end_token": True,
+}
+
+
+def judged(scheme, cases, free=None, gates=None, comparison=None, fidelity=FAITHFUL, parity=1.0, quantised=True):
     figures = {
         "constrained": metrics.overall(risk_rows(scheme, cases)),
         "free": metrics.overall(risk_rows(scheme, cases if free is None else free)),
     }
-    decision = decide(gates or Gates(), figures, more.get("comparison"), quantised="comparison" in more)
+    gates = gates or Gates()
+    of, merged = ({**one, "stopped": one["n"]} for one in (figures["free"], metrics.overall(risk_rows(scheme, cases))))
+    checks = verify(gates, of, merged, comparison, fidelity, parity, quantised=quantised) if comparison else ()
+    decision = decide(gates, figures, checks)
     result_schema.Decision.model_validate(decision)
     json.dumps(decision, allow_nan=False)
     return decision, {check["gate"]: check for check in decision["checks"]}
@@ -46,7 +60,7 @@ def test_one_answer_that_cannot_be_parsed_is_not_rounded_away(scheme):
     """39,999 of 40,000 are 1.0 to four digits."""
     figures = metrics.overall(risk_rows(scheme, risks(20, 0)))
     free = {**figures, "n": 40_000, "valid": 39_999, "json_valid": 1.0}
-    decision = decide(Gates(), {"constrained": figures, "free": free}, quantised=False)
+    decision = decide(Gates(), {"constrained": figures, "free": free})
     assert decision["release"] == "fail" and decision["reasons"][0]["gate"] == "json_valid_min"
     assert "99.9975 %, at least 100 %" in decision["reasons"][0]["reason"]
 
@@ -63,14 +77,15 @@ def test_few_cases_are_undecided_when_good_and_fail_when_bad(scheme):
 
 
 def test_what_is_missing_is_said(scheme):
-    decision = decide(Gates(), {"constrained": None, "free": None}, quantised=True)
-    assert decision["release"] == "fail" and len(decision["reasons"]) == 4
+    checks = verify(Gates(), None, None, None, None, None, quantised=False)
+    decision = decide(Gates(), {"constrained": None, "free": None}, checks)
+    assert decision["release"] == "fail" and len(decision["reasons"]) == 11
     assert all(check["status"] == "undecided" and check["figure"] is None for check in decision["checks"])
     assert all("no figure" in check["reason"] and check["instead"] for check in decision["checks"])
     decision, checks = judged(scheme, risks(0, 0))
     assert checks["any_risk_recall_min"]["status"] == "undecided" and decision["release"] == "fail"
     nothing = Gates(any_risk_recall_min=None, json_valid_min=None)
-    decision = decide(nothing, {}, quantised=False)
+    decision = decide(nothing, {})
     assert decision["release"] == "fail" and "no gate is set" in decision["reasons"][0]["reason"]
 
 
@@ -118,7 +133,7 @@ def compared(scheme, wrong, lost):
 def test_a_quant_is_held_against_what_it_was_made_of(scheme):
     decision, checks = judged(scheme, risks(20, 0), comparison=compared(scheme, 0, 0))
     assert decision["release"] == "pass"
-    assert {gate for gate in checks if "drop" in gate} == {
+    assert {gate for gate in checks if "qwk_drop" in gate} == {
         f"qwk_drop_max: {name}" for name in ("depression_level", "anxiety_level", "student_distress_score")
     }
     decision, checks = judged(scheme, risks(20, 0), comparison=compared(scheme, 4, 0))
@@ -127,9 +142,9 @@ def test_a_quant_is_held_against_what_it_was_made_of(scheme):
     assert check["interval"][0] <= check["figure"] <= check["interval"][1]
     assert checks["qwk_drop_max: anxiety_level"]["status"] == "pass"
     decision, checks = judged(scheme, risks(20, 0), comparison=compared(scheme, 0, 1))
-    assert decision["release"] == "fail" and checks["risk_lost_by_quant_max"]["figure"] == 1
-    assert checks["risk_lost_by_quant_max"]["cases"] == 20
-    allowed = Gates(risk_lost_by_quant_max=1)
+    assert decision["release"] == "fail" and checks["risk_lost_max"]["figure"] == 1
+    assert checks["risk_lost_max"]["cases"] == 20
+    allowed = Gates(risk_lost_max=1)
     assert judged(scheme, risks(20, 0), gates=allowed, comparison=compared(scheme, 0, 1))[0]["release"] == "pass"
 
 
@@ -138,13 +153,42 @@ def test_only_what_was_found_before_can_be_lost(scheme):
     real = [("suicidal", "suicidal" if n < 4 else "none") for n in range(20)] + [("none", "none")] * 60
     rows = risk_rows(scheme, real)
     _, checks = judged(scheme, risks(20, 0), comparison=comparisons.compare(rows, rows, resamples=50))
-    check = checks["risk_lost_by_quant_max"]
+    check = checks["risk_lost_max"]
     assert (check["status"], check["figure"], check["cases"]) == ("undecided", 0, 4)
 
 
 def test_a_model_that_is_no_quant_is_not_asked_for_a_comparison(scheme):
     _, checks = judged(scheme, risks(20, 0))
     assert set(checks) == {"any_risk_recall_min", "json_valid_min"}
+
+
+@pytest.mark.parametrize(
+    "change, parity, quantised, failing",
+    [
+        ({}, 1.0, True, set()),
+        ({}, 0.999, True, {"token_ids"}),
+        ({"template": False}, 1.0, True, {"template"}),
+        ({"end_token": False}, 1.0, True, {"end_token"}),
+        ({"kld": {"mean": 0.2}}, 1.0, True, {"kld_mean_max"}),
+        ({"same_top": 900}, 1.0, True, {"same_top_min"}),
+        ({"max_abs_logit": 0.2}, 1.0, False, {"f16_logit_difference_max"}),
+        ({"max_abs_logit": 0.2}, 1.0, True, set()),  # quantising moves logits
+    ],
+)
+def test_a_gguf_is_held_against_the_merged_model(scheme, change, parity, quantised, failing):
+    comparison = compared(scheme, 0, 0)
+    options = {"comparison": comparison, "fidelity": {**FAITHFUL, **change}, "parity": parity, "quantised": quantised}
+    _, checks = judged(scheme, risks(20, 0), gates=Gates(same_top_min=0.95), **options)
+    assert {gate for gate, check in checks.items() if check["status"] != "pass"} == failing
+
+
+def test_free_answers_are_no_worse_than_the_merged_models(scheme):
+    free = [*risks(20, 0)[:-1], ("none", None)]
+    gates = Gates(json_valid_min=None)
+    _, checks = judged(scheme, risks(20, 0), free, gates, comparison=compared(scheme, 0, 0))
+    assert checks["free_drop_max: valid"]["status"] == "fail" and checks["free_drop_max: valid"][
+        "figure"
+    ] == pytest.approx(0.01)
 
 
 def test_unknown_gates_are_refused():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, numbers, template
 
-from mindgauge import bundling, chat, evaluating, inference, own_gold, quantising
+from mindgauge import bundling, chat, evaluating, fidelity, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
@@ -219,14 +219,19 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     assert (adapter.given["risk_flag"] == merged.given["risk_flag"]).mean() >= 0.8
     out = tmp_path / "judge"
     out.mkdir()
-    judging.judge(entries, out, quants=["Q4_K_M"], gates=Gates().model_dump(), labels=scheme.to_dict())
+    ggufs = {"f16": made["convert"] / "model.gguf", "Q4_K_M": made["quantise"] / "model.gguf"}
+    options = {"family": made["family"], "template": template(made["family"]), "context": 512, "rows": 4}
+    fidelity.measure(made["merge"], ggufs, rows / "test.jsonl", out, **options)
+    judging.judge(
+        entries, out / "logits.json", out, quants=["Q4_K_M"], gates=Gates().model_dump(), labels=scheme.to_dict()
+    )
     pairs = [(of["first"], of["second"]) for of in read_json(out / "comparison.json")["test"]]
     assert pairs == [
         ("tfidf", "merged"),
         ("base", "merged"),
         ("adapter", "merged"),
         ("merged", "f16"),
-        ("f16", "Q4_K_M"),
+        ("merged", "Q4_K_M"),
     ]
     views = read_json(out / "comparison.json")["views"]
     assert [(of["first"], of["second"], of["n"]) for of in views] == [
@@ -236,12 +241,16 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     assert (
         set(decisions) == {"merged", "f16", "Q4_K_M"} and decisions["Q4_K_M"]["release"] == "fail"
     )  # six rows decide nothing
+    verified = read_json(out / "verify.json")["variants"]
+    f16 = {check["gate"]: check["status"] for check in verified["f16"]["checks"]}
+    assert {"pass"} == {f16[gate] for gate in ("token_ids", "template", "end_token", "kld_mean_max")}
+    assert f16["f16_logit_difference_max"] == "pass" and verified["Q4_K_M"]["logits"]["positions"] > 100
     assert (out / "errors.csv").read_text(encoding="utf-8-sig").startswith("id,")
 
 
 def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme):
     evaluated(made, rows, tmp_path / "eval", scheme, "Q4_K_M")
-    decision = decide(Gates(), {}, quantised=False)
+    decision = decide(Gates(), {})
     write_json(tmp_path / "gates.json", {"Q4_K_M": decision})
     out = tmp_path / "bundle"
     out.mkdir()
@@ -257,24 +266,27 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
         for row in read_jsonl(rows / "train.jsonl")
     ]
     write_records(tmp_path / "unified_min.jsonl", held)
-    bundling.bundle(
-        {
-            "quantise": made["quantise"],
-            "evaluate": tmp_path / "eval",
-            "judge": tmp_path,
-            "minimise": tmp_path,
-            "sft": tmp_path,
-        },
-        out,
-        model=made["name"],
-        quant="Q4_K_M",
-        stanza=stanza,
-        template=template(made["family"]),
-        instruction=INSTRUCTION,
-        labels=scheme.to_dict(),
-        sources=sources,
-        notice="synthetic",
-    )
+    inputs = {
+        "quantise": made["quantise"],
+        "evaluate": tmp_path / "eval",
+        "judge": tmp_path,
+        "minimise": tmp_path,
+        "sft": tmp_path,
+    }
+    options = {
+        "model": made["name"],
+        "quant": "Q4_K_M",
+        "stanza": stanza,
+        "template": template(made["family"]),
+        "instruction": INSTRUCTION,
+        "labels": scheme.to_dict(),
+        "sources": sources,
+        "notice": "synthetic",
+    }
+    with pytest.raises(UserError, match=r"the gates refuse .*no gate is set|the gates refuse .*there is no figure"):
+        bundling.bundle(inputs, out, **options, despite_gates=False)
+    assert not list(out.iterdir())
+    bundling.bundle(inputs, out, **options, despite_gates=True)
     names = {path.name for path in out.iterdir()}
     assert names == {
         f"{made['name']}-Q4_K_M.gguf",
@@ -289,6 +301,7 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
         "checksums.txt",
     }
     card = (out / "README.md").read_text()
+    assert "Its gates say fail" in card
     gold = tmp_path / "own.csv"
     gold.write_text("said,risk_flag\n甲事第1次,none\n乙事第2次,suicidal\n", encoding="utf-8")
     found = own_gold.assess(out, gold, scheme, {"text": "said"}, 512)

@@ -188,8 +188,30 @@ def inputs(tmp_path, scheme, gold):
             "Q4_K_M": decide(
                 Gates(),
                 {"constrained": metrics(scheme, 20)["results"]["constrained"]["test"]["figures"]},
-                quantised=False,
             )
+        },
+        "judge/verify.json": {
+            "rows": 9,
+            "tokens": 900,
+            "variants": {
+                "Q4_K_M": {
+                    "gate": "fail",
+                    "reasons": [],
+                    "token_parity": 1.0,
+                    "logits": {
+                        "positions": 900,
+                        "same_top": 890,
+                        "max_abs_logit": 0.2,
+                        "kld": {"mean": 0.012, "median": 0.01, "p99": 0.05, "p999": 0.07, "max": 0.08},
+                    },
+                    "flips": {"risk_flag": {"changed": 3}},
+                    "risk": {"lost": ["a"]},
+                    "free": {
+                        "merged": {"n": 40, "valid": 40, "stopped": 40},
+                        "Q4_K_M": {"n": 40, "valid": 39, "stopped": 40},
+                    },
+                }
+            },
         },
     }
     for name, value in files.items():

@@ -10,7 +10,7 @@ def work(step: Step) -> None:
     entries = dict(zip(variants, step.lists["evaluate"], strict=True))
     entries["tfidf"] = step.inputs["baselines"] / "tfidf"
     options = {name: step.params[name] for name in ("quants", "gates", "labels")}
-    judging.judge(entries, step.out, **options)
+    judging.judge(entries, step.inputs["fidelity"] / "logits.json", step.out, **options)
 
 
 if __name__ == "__main__":

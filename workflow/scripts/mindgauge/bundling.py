@@ -8,6 +8,7 @@ from typing import Any
 
 from mindgauge.answers import gbnf, json_schema
 from mindgauge.chat import END_TOKENS
+from mindgauge.errors import UserError
 from mindgauge.files import files_below, read_json, sha256_file, write_json, write_text
 from mindgauge.gates import said
 from mindgauge.labels import Scheme
@@ -80,6 +81,9 @@ def card(
         "\n".join(header),
         f"# {model} ({quant})",
         f"**{notice}**" if notice else "",
+        "**Its gates say fail: not to be used with people. It was bundled by name all the same.**"
+        if decision["release"] == "fail"
+        else "",
         "Reads what a student says and answers with one line of JSON: " + ", ".join(scheme.names) + ".",
         "## Limits of use\n" + LIMITS,
         "## Release\nBy the gates of its makers, " + said(decision) + ".",
@@ -107,10 +111,18 @@ def bundle(
     labels: dict[str, Any],
     sources: dict[str, Any],
     notice: str,
+    despite_gates: bool,
 ) -> None:
-    """Writes the bundle's files. It holds no text of any record; of a source whose text may not be passed on that is looked for
+    """Writes the bundle's files. Raises UserError if the gates say fail, unless it is made `despite_gates`: then the card says so. It holds no text of any record; of a source whose text may not be passed on that is looked for
     (`inputs["minimise"]`), and a UserError names it. Notices are of the sources that were trained on."""
     scheme = Scheme.from_dict(labels)
+    decision = read_json(inputs["judge"] / "gates.json")[quant]
+    if decision["release"] == "fail" and not despite_gates:
+        raise UserError(
+            f"the gates refuse {model} {quant}: {'; '.join(check['reason'] for check in decision['reasons'])}",
+            where=f"results/models/{model}/eval/gates.json",
+            instead=f"what stands there beside each reason; or, in the knowledge of it, `bundle: {{despite_gates: [{model}/{quant}]}}` in the config",
+        )
     gguf = f"{model}-{quant}.gguf"
     try:
         os.link(inputs["quantise"] / "model.gguf", out / gguf)
@@ -126,7 +138,6 @@ def bundle(
     write_text(out / "grammar.gbnf", gbnf(scheme))
     write_json(out / "schema.json", json_schema(scheme))
     write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
-    decision = read_json(inputs["judge"] / "gates.json")[quant]
     write_text(out / "README.md", card(model, quant, stanza, used, metrics, decision, scheme, notice))
     base = f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}"
     write_text(out / "NOTICES.md", notices(base, used))

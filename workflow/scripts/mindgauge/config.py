@@ -234,6 +234,9 @@ class Evaluate(Section):
         lt=1,
         description="The false-alarm rate at which the recall of any risk is also given, from the probabilities.",
     )
+    fidelity_rows: int = Field(
+        64, ge=1, description="Test rows on which every GGUF is held against the merged model token by token."
+    )
     urgent: list[str] = Field(
         ["suicidal", "self_harm"],
         description="Values of the alarming label that need someone at once; reported together.",
@@ -245,6 +248,15 @@ class Export(Section):
 
     leave_out_restricted: bool = Field(
         False, description="Leave out the rows of sources with `redistribute: false`, instead of refusing the export."
+    )
+
+
+class Bundle(Section):
+    """The bundle."""
+
+    despite_gates: list[str] = Field(
+        [],
+        description="Models, or `<model>/<quant>`, that are bundled though their gates say fail; the bundle says so. Others are refused.",
     )
 
 
@@ -292,6 +304,7 @@ class Config(Section):
     quants: list[Quant] = Field(["Q4_K_M"], min_length=1, description="What every model is quantised to.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
     gates: Gates = Field(Gates(), description="What decides `release: pass` or `fail`.")
+    bundle: Bundle = Field(Bundle(), description="The bundle.")
     export: Export = Field(Export(), description="Handing the supervised rows on.")
     report: Report = Field(Report(), description="The report.")
     models: list[Name] = Field(min_length=1, description="Which stanzas of models.yaml `all` builds.")
@@ -453,6 +466,7 @@ class Settings:
         for name in self.config.models:
             self.model(name)
         self.names = [each for name in self.config.models for each in self.seeded.get(name, [name])]
+        self._check_bundles(f"{where}, bundle.despite_gates")
         if self.config.sft.val + self.config.sft.test >= 1:
             raise UserError(
                 "nothing is left to train on",
@@ -478,6 +492,16 @@ class Settings:
             if derived in self.models:
                 raise UserError(f"there is a model {derived!r} already", where=where, instead="another name for it")
             self.models[derived] = model.model_copy(update={"seeds": None, "train": {**model.train, "seed": seed}})
+
+    def _check_bundles(self, where: str) -> None:
+        """Raises UserError for a bundle that is not made."""
+        known = [each for name in self.names for each in (name, *(f"{name}/{quant}" for quant in self.quants(name)))]
+        for name in self.config.bundle.despite_gates:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1, 0.5)
+                raise UserError(
+                    f"there is no model or bundle {name!r}", where=where, instead=" ".join([*near, "of", *known])
+                )
 
     def stanza(self, name: str) -> str:
         """The stanza a model comes from: its own, or the one with several seeds."""

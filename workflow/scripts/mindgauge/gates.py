@@ -4,7 +4,7 @@ why.
 Only pydantic is imported: the configuration is read where the figures' libraries may be missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ Unit = Literal["share", "number"]
 FEW = 10
 # What to do where there are too few cases to decide.
 MORE = "more test rows with such cases, or `undecided: pass` in the gates if you accept not knowing"
+LARGER = "a larger quant (Q5_K_M, Q6_K, Q8_0), an importance matrix"
 # A figure on its bound passes, whatever the last bits of a difference of floats say.
 SLACK = 1e-9
 
@@ -49,10 +50,26 @@ class Gates(BaseModel):
     qwk_min: dict[str, Share] = Field({}, description="Least quadratic weighted kappa of an ordinal label.")
     qwk_drop_max: Share | None = Field(
         0.02,
-        description="Of a quant: how much less kappa it may have, in each ordinal label, than what it was made of.",
+        description="Of a GGUF: how much less kappa it may have, in each ordinal label, than the merged model.",
     )
-    risk_lost_by_quant_max: int | None = Field(
-        0, ge=0, description="Of a quant: how many risk cases that what it was made of finds it may miss."
+    risk_lost_max: int | None = Field(
+        0, ge=0, description="Of a GGUF: how many risk cases that the merged model finds it may miss."
+    )
+    free_drop_max: Share | None = Field(
+        0.0,
+        description="Of a GGUF: how much smaller than the merged model's the share of its free answers may be that are valid JSON, or that end by themselves.",
+    )
+    f16_logit_difference_max: float | None = Field(
+        0.05, gt=0, description="Of the f16 GGUF: the largest difference of any logit from the merged model's."
+    )
+    kld_mean_max: float | None = Field(
+        0.1,
+        gt=0,
+        description="Of a GGUF: the mean Kullback-Leibler divergence (nats a token) of what it predicts from what the merged model predicts.",
+    )
+    same_top_min: Share | None = Field(
+        None,
+        description="Of a GGUF: least share of tokens for which it and the merged model hold the same most likely.",
     )
 
 
@@ -214,81 +231,167 @@ def _of_free(gates: Gates, free: Mapping[str, Any] | None) -> list[dict[str, Any
     ]
 
 
-def _of_quant(gates: Gates, comparison: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The gates on a quant, from comparisons.compare(what it was made of, the quant)."""
-    checks = []
-    advice = "a larger quant (Q5_K_M, Q8_0), an importance matrix"
-    if gates.qwk_drop_max is not None:
-        kappas = [of for of in (comparison or {}).get("differences", []) if of["what"].endswith("/qwk")]
-        for of in kappas:
-            gap = of["difference"]
-            checks.append(
-                _check(
-                    f"qwk_drop_max: {of['what'].removesuffix('/qwk')}",
-                    "max",
-                    gates.qwk_drop_max,
-                    None if gap is None else -gap,
-                    of["cases"],
-                    None if of["low"] is None else [-of["high"], -of["low"]],
-                    of=f"drop of {of['what'].removesuffix('/qwk')}'s kappa by quantisation",
-                    judge=gates.judge,
-                    instead=advice,
-                    unit="number",
-                )
+def _kappas(gates: Gates, comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if gates.qwk_drop_max is None:
+        return []
+    kappas = [of for of in comparison.get("differences", []) if of["what"].endswith("/qwk")]
+    nothing = {"what": "", "difference": None, "cases": None, "low": None, "high": None}
+    return [
+        _check(
+            ": ".join(filter(None, ["qwk_drop_max", of["what"].removesuffix("/qwk")])),
+            "max",
+            gates.qwk_drop_max,
+            None if of["difference"] is None else -of["difference"],
+            of["cases"],
+            None if of["low"] is None else [-of["high"], -of["low"]],
+            of=f"drop of {of['what'].removesuffix('/qwk') or 'any label'}'s kappa against the merged model",
+            judge=gates.judge,
+            instead=LARGER,
+            unit="number",
+        )
+        for of in kappas or [nothing]
+    ]
+
+
+def _served(fidelity: Mapping[str, Any], parity: float | None) -> list[dict[str, Any]]:
+    """Would an app that takes the GGUF alone ask as training did? Always asked: without that no figure holds."""
+    wanted = (
+        ("token_ids", parity, "share of prompts that llama.cpp cuts into the trained tokens"),
+        ("template", fidelity.get("template"), "the header holds the pinned chat template"),
+        ("end_token", fidelity.get("end_token"), "the header's end token is the trained one"),
+    )
+    return [
+        _check(
+            gate,
+            "min",
+            1.0,
+            None if figure is None else float(figure),
+            None,
+            None,
+            of=of,
+            instead="convert the merged model again; its tokenizer files and template are those of results/models/<model>/merged",
+        )
+        for gate, figure, of in wanted
+    ]
+
+
+def _logits(gates: Gates, fidelity: Mapping[str, Any], *, quantised: bool) -> list[dict[str, Any]]:
+    positions, same = fidelity.get("positions"), fidelity.get("same_top")
+    wanted: list[tuple[str, Literal["min", "max"], float | None, float | None, str, Unit]] = [
+        (
+            "kld_mean_max",
+            "max",
+            gates.kld_mean_max,
+            (fidelity.get("kld") or {}).get("mean"),
+            "mean divergence from the merged model, nats a token",
+            "number",
+        ),
+        (
+            "same_top_min",
+            "min",
+            gates.same_top_min,
+            _exact(same, positions),
+            "share of tokens with the merged model's most likely one",
+            "share",
+        ),
+    ]
+    if not quantised:
+        wanted.append(
+            (
+                "f16_logit_difference_max",
+                "max",
+                gates.f16_logit_difference_max,
+                fidelity.get("max_abs_logit"),
+                "largest difference of a logit from the merged model's",
+                "number",
             )
-        if not kappas:
-            checks.append(
-                _check(
-                    "qwk_drop_max",
-                    "max",
-                    gates.qwk_drop_max,
-                    None,
-                    None,
-                    None,
-                    of="drop of kappa by quantisation",
-                    instead=advice,
-                    unit="number",
-                )
-            )
-    if gates.risk_lost_by_quant_max is not None:
+        )
+    return [
+        _check(
+            gate,
+            sense,
+            bound,
+            figure,
+            positions,
+            None,
+            of=of,
+            instead=LARGER if quantised else "convert the merged model again; an architecture that llama.cpp knows",
+            unit=unit,
+        )
+        for gate, sense, bound, figure, of, unit in wanted
+        if bound is not None
+    ]
+
+
+def verify(
+    gates: Gates,
+    free: Mapping[str, Any] | None,
+    merged_free: Mapping[str, Any] | None,
+    comparison: Mapping[str, Any] | None,
+    fidelity: Mapping[str, Any] | None,
+    parity: float | None,
+    *,
+    quantised: bool,
+) -> list[dict[str, Any]]:
+    """The checks of a GGUF against the merged model, on the same rows: `free` and `merged_free` are metrics.overall of their free
+    answers, `comparison` is comparisons.compare(merged, it), `fidelity` fidelity.Gap.figures and fidelity.header, `parity` the share
+    of prompts that llama.cpp cuts into the trained tokens."""
+    now, before = free or {}, merged_free or {}
+    checks = [*_served(fidelity or {}, parity), *_logits(gates, fidelity or {}, quantised=quantised)]
+    checks += _kappas(gates, comparison or {})
+    if gates.risk_lost_max is not None:
         risk = (comparison or {}).get("risk") or {}
         lost = risk.get("lost")
         checks.append(
             _check(
-                "risk_lost_by_quant_max",
+                "risk_lost_max",
                 "max",
-                gates.risk_lost_by_quant_max,
+                gates.risk_lost_max,
                 None if lost is None else len(lost),
                 # Only what was found before can be lost.
                 risk.get("found_by_first"),
                 None,
-                of="risk cases lost by quantisation",
-                instead=f"{advice}; the lost ids stand in the comparison",
+                of="risk cases that the merged model finds and this one misses",
+                instead=f"{LARGER}; the lost ids stand in comparison.json",
                 unit="number",
             )
         )
+    if gates.free_drop_max is not None:
+        for count, of in (("valid", "are valid JSON in range"), ("stopped", "end by themselves")):
+            shares = [_exact(one.get(count), one.get("n")) for one in (before, now)]
+            drop = None if None in shares else shares[0] - shares[1]  # type: ignore[operator]
+            checks.append(
+                _check(
+                    f"free_drop_max: {count}",
+                    "max",
+                    gates.free_drop_max,
+                    drop,
+                    now.get("n"),
+                    None,
+                    of=f"by how much fewer free answers {of} than the merged model's",
+                    instead=f"{LARGER}; serve with grammar.gbnf",
+                )
+            )
     return checks
 
 
 def decide(
     gates: Gates,
     figures: Mapping[str, Mapping[str, Any] | None],
-    comparison: Mapping[str, Any] | None = None,
-    *,
-    quantised: bool,
+    verified: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """`release` (`pass` or `fail`), `reasons` (the checks that stand in its way, or that were let through undecided)
     and `checks` (all, in a fixed order), ready for strict JSON and for result_schema.Decision.
 
     `figures`: way of answering (`free`, `constrained`) -> metrics.overall or figures.figures of one reference, or None.
-    For a `quantised` variant `comparison` is comparisons.compare(what it was made of, it). A check: `gate`, `status`,
+    `verified`: of a GGUF what `verify` found. A check: `gate`, `status`,
     `bound`, `figure`, `interval`, `cases`, `reason` (a sentence) and `instead` (what to do). With no gate at all
     nothing was asked, which is undecided as well.
     """
     checks = [
         *_of_figures(gates, figures.get(gates.way)),
         *_of_free(gates, figures.get("free")),
-        *(_of_quant(gates, comparison) if quantised else []),
+        *verified,
     ]
     if not checks:
         checks = [

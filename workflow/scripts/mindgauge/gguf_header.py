@@ -1,5 +1,6 @@
-"""The header of a GGUF file (format: ggml, docs/gguf.md, version 3): key-values and tensor table."""
+"""The header of a GGUF file (format: ggml, docs/gguf.md, version 3): key-values and tensor table; hashes of its tensors."""
 
+import hashlib
 import struct
 from dataclasses import dataclass
 from math import prod
@@ -14,11 +15,12 @@ STRING, ARRAY = 8, 9
 
 @dataclass(frozen=True)
 class Tensor:
-    """One row of the tensor table; `type` is ggml's number of the type."""
+    """One row of the tensor table; `type` is ggml's number of the type, `offset` where in the file its bytes begin."""
 
     name: str
     shape: tuple[int, ...]
     type: int
+    offset: int
 
     @property
     def elements(self) -> int:
@@ -36,7 +38,12 @@ class Header:
 
 
 def _number(file: BinaryIO, form: str) -> Any:
-    return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+    held = file.read(struct.calcsize(form))
+    if len(held) < struct.calcsize(form):
+        raise UserError(
+            "this GGUF ends in its header", where=file.name, instead="the whole file: make or copy it again"
+        )
+    return struct.unpack(form, held)[0]
 
 
 def _string(file: BinaryIO) -> str:
@@ -53,7 +60,7 @@ def _value(file: BinaryIO, kind: int) -> Any:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a file. Raises UserError if it is not a GGUF."""
+    """The header of a file. Raises UserError if it is not a GGUF, or is cut off."""
     with path.open("rb") as file:
         if file.read(4) != b"GGUF" or _number(file, "<I") not in (2, 3):
             raise UserError("this file is not a GGUF", where=str(path), instead="a .gguf of version 2 or 3")
@@ -62,12 +69,27 @@ def read_header(path: Path) -> Header:
         for _ in range(value_count):
             name = _string(file)
             values[name] = _value(file, _number(file, "<I"))
-        tensors = []
+        table = []
         for _ in range(tensor_count):
             name = _string(file)
             shape = tuple(_number(file, "<Q") for _ in range(_number(file, "<I")))
-            tensors.append(Tensor(name, shape, _number(file, "<I")))
-            _number(file, "<Q")  # offset
+            table.append((name, shape, _number(file, "<I"), _number(file, "<Q")))
         alignment = values.get("general.alignment", 32)
         start = -(-file.tell() // alignment) * alignment
-    return Header(values, tensors, path.stat().st_size - start)
+    tensors = [Tensor(name, shape, kind, start + offset) for name, shape, kind, offset in table]
+    size = path.stat().st_size
+    if tensors and max(of.offset for of in tensors) >= size:
+        raise UserError("this GGUF is cut off", where=str(path), instead="the whole file: make or copy it again")
+    return Header(values, tensors, size - start)
+
+
+def tensor_hashes(path: Path) -> dict[str, str]:
+    """name -> sha256 of a tensor's bytes (with the padding up to the next one): what stays as it is when only key-values change."""
+    tensors = sorted(read_header(path).tensors, key=lambda of: of.offset)
+    found = {}
+    with path.open("rb") as file:
+        for number, tensor in enumerate(tensors):
+            file.seek(tensor.offset)
+            end = tensors[number + 1].offset if number + 1 < len(tensors) else path.stat().st_size
+            found[tensor.name] = hashlib.sha256(file.read(end - tensor.offset)).hexdigest()
+    return found

@@ -8,7 +8,7 @@ from mindgauge import errors_table
 from mindgauge.comparisons import compare, corrected
 from mindgauge.figures import figures
 from mindgauge.files import read_json, read_jsonl, sha256_file, write_json
-from mindgauge.gates import Gates, decide
+from mindgauge.gates import Gates, decide, verify
 from mindgauge.labels import Scheme
 from mindgauge.predictions import Predictions, from_rows
 from mindgauge.result_schema import Figures
@@ -29,18 +29,24 @@ def pairs(quants: list[str]) -> list[tuple[str, str]]:
         ("base", "merged"),
         ("adapter", "merged"),
         ("merged", "f16"),
-        *(("f16", quant) for quant in quants),
+        *(("merged", quant) for quant in quants),
     ]
 
 
 def judge(
-    entries: dict[str, Path], out: Path, *, quants: list[str], gates: dict[str, Any], labels: dict[str, Any]
+    entries: dict[str, Path],
+    fidelity: Path,
+    out: Path,
+    *,
+    quants: list[str],
+    gates: dict[str, Any],
+    labels: dict[str, Any],
 ) -> None:
     """Writes comparison.json (test and gold -> a list of comparisons, `views` -> each variant on the test rows in the view it is trained
     on and in the other; Holm's correction over each list), gates.json (variant -> what the gates
-    say, on the test rows) and errors.csv (of the first quant, missed risk cases first; no text).
+    say, on the test rows), verify.json (each GGUF against the merged model) and errors.csv (of the first quant, missed risk cases first; no text).
 
-    `entries`: variant -> its evaluation, with the baseline tfidf. Answers held to the valid ones are compared.
+    `entries`: variant -> its evaluation, with the baseline tfidf; `fidelity`: logits.json of fidelity.measure. Answers held to the valid ones are compared.
     """
     scheme, thresholds = Scheme.from_dict(labels), Gates.model_validate(gates)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -59,20 +65,62 @@ def judge(
             views.append({"first": f"{variant}, own view", "second": f"{variant}, other view", **compare(ours, others)})
     found["views"] = corrected(views)
     write_json(out / "comparison.json", found)
-    decisions = {}
-    for variant in ("merged", "f16", *quants):
-        results = read_json(entries[variant] / "metrics.json")["results"]
-        comparison = next((of for of in found["test"] if (of["first"], of["second"]) == ("f16", variant)), None)
-        decisions[variant] = decide(
+    metrics = {name: read_json(entries[name] / "metrics.json") for name in ("merged", "f16", *quants)}
+    figures_of = {
+        name: {way: of["test"]["figures"] for way, of in held["results"].items() if "test" in of}
+        for name, held in metrics.items()
+    }
+    measured = read_json(fidelity)
+    verified = {
+        name: _verified(
             thresholds,
-            {way: of["test"]["figures"] for way, of in results.items() if "test" in of},
-            comparison,
-            quantised=variant in quants,
+            figures_of,
+            name,
+            next((of for of in found["test"] if (of["first"], of["second"]) == ("merged", name)), None),
+            measured["variants"][name],
+            metrics[name]["token_parity"],
         )
+        for name in ("f16", *quants)
+    }
+    write_json(
+        out / "verify.json",
+        {"rows": measured["rows"], "tokens": measured["tokens"], "variants": verified},
+    )
+    decisions = {
+        name: decide(thresholds, of, verified[name]["checks"] if name in verified else ())
+        for name, of in figures_of.items()
+    }
     write_json(out / "gates.json", decisions)
     tested = predicted(scheme, entries[quants[0]], WAY, "test")
     if tested is not None:
         errors_table.write(out / "errors.csv", tested)
+
+
+def _verified(
+    gates: Gates,
+    figures_of: dict[str, Any],
+    name: str,
+    comparison: dict[str, Any] | None,
+    measured: dict[str, Any],
+    parity: float | None,
+) -> dict[str, Any]:
+    """What verify.json says of a GGUF."""
+    free, merged_free = figures_of[name].get("free"), figures_of["merged"].get("free")
+    checks = verify(gates, free, merged_free, comparison, measured, parity, quantised=name != "f16")
+    stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}
+    return {
+        "gate": "fail" if any(check["status"] in stands for check in checks) else "pass",
+        "reasons": [check["reason"] for check in checks if check["status"] != "pass"],
+        "token_parity": parity,
+        "logits": measured,
+        "flips": comparison["flips"] if comparison else None,
+        "risk": comparison["risk"] if comparison else None,
+        "free": {
+            who: {key: of[key] for key in ("n", "valid", "stopped")} if of else None
+            for who, of in (("merged", merged_free), (name, free))
+        },
+        "checks": checks,
+    }
 
 
 def _dumped(found: dict[str, Any]) -> dict[str, Any]:

@@ -349,7 +349,7 @@ class Plan:
             "template": self._template(model),
             "family": stanza.family,
             "context": stanza.context,
-            **self.settings.config.evaluate.model_dump(),
+            **self.settings.config.evaluate.model_dump(exclude={"fidelity_rows"}),
             "labels": self.labels,
         }
         inputs = {
@@ -362,6 +362,19 @@ class Plan:
         inputs = {"sft": self._content("sft"), "labels": self._content("labels", "gold_labels.jsonl")}
         return "baselines", {**self._judged_by(), "labels": self.labels}, inputs, {}
 
+    def _fidelity(self, model: str) -> Any:
+        stanza, quants = self.settings.model(model), self.settings.quants(model)
+        params = {
+            "variants": ["f16", *quants],
+            "template": self._template(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            "rows": self.settings.config.evaluate.fidelity_rows,
+        }
+        inputs = {"merge": self._key("merge", model), "sft": self._content("sft", "test.jsonl")}
+        made = [self._key("convert", model), *(self._key("quantise", model, quant) for quant in quants)]
+        return "evaluate", params, inputs, {"gguf": made}
+
     def _judge(self, model: str) -> Any:
         variants = self.variants(model)
         params = {
@@ -371,7 +384,8 @@ class Plan:
             "labels": self.labels,
         }
         evaluated = [self._key("evaluate", model, variant) for variant in variants]
-        return "baselines", params, {"baselines": self._key("baselines")}, {"evaluate": evaluated}
+        inputs = {"baselines": self._key("baselines"), "fidelity": self._key("fidelity", model)}
+        return "baselines", params, inputs, {"evaluate": evaluated}
 
     def _bundle(self, model: str, quant: str) -> Any:
         stanza = self.settings.model(model)
@@ -384,6 +398,7 @@ class Plan:
             "labels": self.labels,
             "sources": self._terms(),
             "notice": self.settings.config.report.notice,
+            "despite_gates": bool({model, f"{model}/{quant}"} & {*self.settings.config.bundle.despite_gates}),
         }
         inputs = {
             "quantise": self._key("quantise", model, quant),
@@ -487,6 +502,7 @@ class Plan:
             for variant in self.variants(model):
                 found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
             add(f"models/{model}/eval", "judge", (model,), "comparison.json", "gates.json", "errors.csv")
+            add(f"models/{model}/gguf", "judge", (model,), "verify.json")
         add("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
         add("report", "report", (), "index.html", "results.json", "results.txt")
         return found

@@ -37,11 +37,11 @@ def _type_names() -> dict[int, str]:
 
 
 def tensors(path: Path, quant: str | None) -> dict[str, Any]:
-    """Types of the tensors of a GGUF, its real bits per weight, and for a quant the share of weights that fell back.
+    """Types of the tensors of a GGUF and their sha256, its real bits per weight, and for a quant the share of weights that fell back.
 
     Read by the header (format: ggml, docs/gguf.md), so that nothing is loaded.
     """
-    from mindgauge.gguf_header import read_header
+    from mindgauge.gguf_header import read_header, tensor_hashes
 
     header = read_header(path)
     names = _type_names()
@@ -68,6 +68,7 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
         "bits_per_weight": round(8 * header.data_bytes / total, 3),
         "fallback_share": round(fell_back / matrices, 4) if matrices else 0.0,
         "size_bytes": path.stat().st_size,
+        "sha256": tensor_hashes(path),
     }
 
 

@@ -49,6 +49,7 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         models[name] |= {
             "comparison": read_json(entry / "comparison.json"),
             "gates": read_json(entry / "gates.json"),
+            "verify": read_json(entry / "verify.json"),
         }
     baselines = {
         name: read_json(inputs["baselines"] / name / "metrics.json")
