@@ -32,6 +32,7 @@ STEPS = {
     "quantise": ["model", "quant"],
     "evaluate": ["model", "variant"],
     "baselines": [],
+    "fidelity": ["model"],
     "judge": ["model"],
     "bundle": ["model", "quant"],
     "report": [],
