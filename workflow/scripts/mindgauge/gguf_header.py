@@ -14,11 +14,12 @@ STRING, ARRAY = 8, 9
 
 @dataclass(frozen=True)
 class Tensor:
-    """One row of the tensor table; `type` is ggml's number of the type."""
+    """One row of the tensor table; `type` is ggml's number of the type, `offset` counts from where the data begin."""
 
     name: str
     shape: tuple[int, ...]
     type: int
+    offset: int
 
     @property
     def elements(self) -> int:
@@ -28,10 +29,11 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Header:
-    """Key-values, tensors, and the bytes of tensor data behind them."""
+    """Key-values, tensors, and the bytes of tensor data behind them, which begin at `data_start`."""
 
     values: dict[str, Any]
     tensors: list[Tensor]
+    data_start: int
     data_bytes: int
 
 
@@ -66,8 +68,7 @@ def read_header(path: Path) -> Header:
         for _ in range(tensor_count):
             name = _string(file)
             shape = tuple(_number(file, "<Q") for _ in range(_number(file, "<I")))
-            tensors.append(Tensor(name, shape, _number(file, "<I")))
-            _number(file, "<Q")  # offset
+            tensors.append(Tensor(name, shape, _number(file, "<I"), _number(file, "<Q")))
         alignment = values.get("general.alignment", 32)
         start = -(-file.tell() // alignment) * alignment
-    return Header(values, tensors, path.stat().st_size - start)
+    return Header(values, tensors, start, path.stat().st_size - start)
