@@ -65,7 +65,7 @@ rule train:
 
 rule gguf:
     input:
-        plan.targets("convert", "quantise", "bundle"),
+        plan.targets("convert", "imatrix", "quantise", "bundle"),
 
 
 rule evaluate:

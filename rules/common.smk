@@ -29,6 +29,7 @@ STEPS = {
     "train": ["model"],
     "merge": ["model"],
     "convert": ["model"],
+    "imatrix": ["model"],
     "quantise": ["model", "quant"],
     "evaluate": ["model", "variant"],
     "baselines": [],

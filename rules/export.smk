@@ -1,4 +1,4 @@
-# Merged model -> GGUF -> quants -> bundle.
+# Merged model -> GGUF and importance matrix -> quants -> bundle.
 
 
 rule make_convert:
@@ -14,6 +14,21 @@ rule make_convert:
         runtime=60,
     shell:
         "python workflow/scripts/convert.py --entry {output} > {log} 2>&1"
+
+
+rule make_imatrix:
+    input:
+        needs_of("imatrix"),
+    output:
+        "results/.entries/imatrix/{model}/{key}",
+    log:
+        "results/logs/imatrix/{model}/{key}.log",
+    threads: 8
+    resources:
+        mem_mb=32000,
+        runtime=240,
+    shell:
+        "python workflow/scripts/imatrix.py --entry {output} > {log} 2>&1"
 
 
 rule make_quantise:
@@ -59,6 +74,21 @@ rule view_f16:
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
+
+
+rule view_imatrix:
+    input:
+        EPOCH,
+        base_gate,
+        gates_of("imatrix"),
+        entry=stamp_of("imatrix"),
+    output:
+        "results/models/{model}/gguf/{model}-imatrix.gguf",
+    log:
+        "results/logs/view/imatrix/{model}.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --file imatrix.gguf > {log} 2>&1"
 
 
 rule view_quant:

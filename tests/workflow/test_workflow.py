@@ -16,7 +16,16 @@ from conftest import ROOT
 from mindgauge import tiny_models
 from mindgauge.answers import all_answers
 
-COSTLY = {"make_train", "make_merge", "make_convert", "make_quantise", "make_evaluate", "make_bundle", "make_baselines"}
+COSTLY = {
+    "make_train",
+    "make_merge",
+    "make_convert",
+    "make_imatrix",
+    "make_quantise",
+    "make_evaluate",
+    "make_bundle",
+    "make_baselines",
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +107,7 @@ def test_one_learning_rate_reruns_that_models_chain_only(first):
         "make_train": 1,
         "make_merge": 1,
         "make_convert": 1,
+        "make_imatrix": 1,
         "make_quantise": 1,
         "make_evaluate": 4,
         "make_fidelity": 1,

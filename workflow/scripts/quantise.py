@@ -1,4 +1,4 @@
-"""The full-precision GGUF -> one quant, its tensor types read back."""
+"""The full-precision GGUF, and an importance matrix if there is one -> one quant, its tensor types read back."""
 
 from mindgauge import quantising
 from mindgauge.step import Step, run
@@ -6,7 +6,9 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    quantising.quantise(step.inputs["convert"], step.out, step.params["quant"])
+    found = step.inputs.get("imatrix")
+    imatrix = found / "imatrix.gguf" if found else None
+    quantising.quantise(step.inputs["convert"], step.out, step.params["quant"], imatrix)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from mindgauge.readers.psysuicide import CLASSES
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 Quant = Literal["Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS"]
+# llama.cpp rounds its blocks by their largest weight, whatever the importance of the others.
+WITHOUT_IMATRIX = frozenset({"Q8_0"})
 Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "alpaca", "messages", "table"]
 FAMILIES = ("deepseek-r1", "qwen3", "llama3", "gemma3", "mistral")
 
@@ -221,6 +223,17 @@ class Train(Section):
     seed: int = Field(20261124, description="Seed of the adapter's weights and the order of the rows.")
 
 
+class Quantise(Section):
+    """Quantising."""
+
+    imatrix: bool = Field(
+        True,
+        description="Weigh rounding errors by an importance matrix: how much each column of the weights is driven by training rows (never by val or test). Q8_0 has no use for it.",
+    )
+    imatrix_rows: int = Field(256, ge=1, description="Training rows that the importance matrix is collected from.")
+    imatrix_seed: int = Field(20261124, description="Seed of their choice.")
+
+
 class Evaluate(Section):
     """Evaluation."""
 
@@ -302,6 +315,7 @@ class Config(Section):
     sft: Sft = Field(Sft(), description="The supervised rows.")
     train: Train = Field(Train(), description="Training numbers for all models.")
     quants: list[Quant] = Field(["Q4_K_M"], min_length=1, description="What every model is quantised to.")
+    quantise: Quantise = Field(Quantise(), description="Quantising.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
     gates: Gates = Field(Gates(), description="What decides `release: pass` or `fail`.")
     bundle: Bundle = Field(Bundle(), description="The bundle.")

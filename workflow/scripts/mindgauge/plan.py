@@ -10,7 +10,7 @@ from typing import Any
 
 from mindgauge import raw, readers
 from mindgauge.backends import BACKENDS
-from mindgauge.config import Settings, Voter, read_yaml
+from mindgauge.config import WITHOUT_IMATRIX, Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
@@ -311,13 +311,29 @@ class Plan:
     def _convert(self, model: str) -> Any:
         return "convert", {"model": model, "outtype": "f16"}, {"merge": self._key("merge", model)}, {}
 
+    def _imatrix(self, model: str) -> Any:
+        stanza, options = self.settings.model(model), self.settings.config.quantise
+        params = {
+            "model": model,
+            "template": self._template(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            "rows": options.imatrix_rows,
+            "seed": options.imatrix_seed,
+        }
+        # Training rows alone: a matrix of val or test would make the quants look better than they are.
+        inputs = {"merge": self._key("merge", model), "sft": self._content("sft", "train.jsonl")}
+        return "torch", params, inputs, {}
+
+    def _takes_imatrix(self, quant: str) -> bool:
+        return self.settings.config.quantise.imatrix and quant not in WITHOUT_IMATRIX
+
     def _quantise(self, model: str, quant: str) -> Any:
-        return (
-            "gguf",
-            {"model": model, "quant": self.settings.quant(model, quant)},
-            {"convert": self._key("convert", model)},
-            {},
-        )
+        params = {"model": model, "quant": self.settings.quant(model, quant)}
+        inputs = {"convert": self._key("convert", model)}
+        if self._takes_imatrix(quant):
+            inputs["imatrix"] = self._key("imatrix", model)
+        return "gguf", params, inputs, {}
 
     def variants(self, model: str) -> list[str]:
         """Every variant of a model that is evaluated."""
@@ -496,6 +512,8 @@ class Plan:
             add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
             add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
             found.append((f"models/{model}/gguf/{model}-f16.gguf", "convert", (model,), "model.gguf"))
+            if any(map(self._takes_imatrix, settings.quants(model))):
+                found.append((f"models/{model}/gguf/{model}-imatrix.gguf", "imatrix", (model,), "imatrix.gguf"))
             for quant in settings.quants(model):
                 found.append((f"models/{model}/gguf/{model}-{quant}.gguf", "quantise", (model, quant), "model.gguf"))
                 add(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")

@@ -5,8 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mindgauge import imatrix_file
 from mindgauge.errors import UserError
-from mindgauge.files import write_json
+from mindgauge.files import sha256_file, write_json
+from mindgauge.gguf_header import read_header, tensor_hashes
+from mindgauge.imatrix_file import Matrix
 
 # The tensor type a quant stands for; rows not divisible by 256 fall back to another one.
 MAIN_TYPE = {
@@ -24,6 +27,8 @@ MAIN_TYPE = {
 }
 # A K-quant mixes these on purpose (…_M keeps some tensors at more bits): they are no fallback.
 MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
+# The others take Q6_K for the output, and with an importance matrix Q4_1 for the first layers of a Q4_0.
+OTHERS = {"Q6_K", "Q4_1"}
 
 
 def _type_names() -> dict[int, str]:
@@ -41,8 +46,6 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
 
     Read by the header (format: ggml, docs/gguf.md), so that nothing is loaded.
     """
-    from mindgauge.gguf_header import read_header, tensor_hashes
-
     header = read_header(path)
     names = _type_names()
     weights: Counter[str] = Counter()
@@ -55,7 +58,7 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
         if len(tensor.shape) > 1:
             matrices += tensor.elements
             allowed = (
-                {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else {"Q6_K"})
+                {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else OTHERS)
                 if quant
                 else {kind}
             )
@@ -72,12 +75,32 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
     }
 
 
-def quantise(source: Path, out: Path, quant: str) -> None:
-    """Writes model.gguf and tensors.json from the full-precision GGUF. Raises UserError if llama.cpp refuses."""
+def _importance(matrix: Matrix) -> Any:
+    """The matrix as llama.cpp wants it: an array that ends with a name of NULL. ctypes keeps alive what it points to."""
+    import llama_cpp
+
+    means = matrix.means()
+    array = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
+    for at, (name, of) in enumerate(means.items()):
+        array[at].name, array[at].size = name.encode(), of.size
+        array[at].data = ctypes.cast((ctypes.c_float * of.size)(*of.tolist()), ctypes.POINTER(ctypes.c_float))
+    return array
+
+
+def quantise(source: Path, out: Path, quant: str, imatrix: Path | None = None) -> None:
+    """Writes model.gguf and tensors.json from the full-precision GGUF, with the importance matrix in the file `imatrix` if one
+    is given. Raises UserError if llama.cpp refuses, or if the matrix is not one of this model."""
     import llama_cpp
 
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
+    used = None
+    if imatrix is not None:
+        matrix = imatrix_file.read(imatrix)
+        imatrix_file.check_fits(matrix, read_header(source / "model.gguf").tensors, str(imatrix))
+        importance = _importance(matrix)
+        params.imatrix = importance
+        used = {"sha256": sha256_file(imatrix), "rows": matrix.rows}
     target = out / "model.gguf"
     if (
         llama_cpp.llama_model_quantize(str(source / "model.gguf").encode(), str(target).encode(), ctypes.byref(params))
@@ -86,4 +109,4 @@ def quantise(source: Path, out: Path, quant: str) -> None:
         raise UserError(
             f"llama.cpp could not quantise to {quant}", where="quantise", instead="another quant; the log says why"
         )
-    write_json(out / "tensors.json", tensors(target, quant))
+    write_json(out / "tensors.json", {**tensors(target, quant), "imatrix": used})

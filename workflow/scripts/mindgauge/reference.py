@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from mindgauge import result_schema
-from mindgauge.config import Config, Data, Evaluate, Export, Label, Model, Report, Sft, Source, Train
+from mindgauge.config import Config, Data, Evaluate, Export, Label, Model, Quantise, Report, Sft, Source, Train
 from mindgauge.gates import Gates
 from mindgauge.records import RECORD
 
@@ -19,6 +19,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "label": Label,
     "sft": Sft,
     "train": Train,
+    "quantise": Quantise,
     "evaluate": Evaluate,
     "gates": Gates,
     "export": Export,
