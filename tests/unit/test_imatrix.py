@@ -195,9 +195,11 @@ def test_a_file_that_is_no_matrix_or_is_cut_off_is_refused(made, tmp_path):
         imatrix_file.read(made["convert"] / "model.gguf")
     path = tmp_path / "imatrix.gguf"
     imatrix_file.write(path, MATRIX)
-    path.write_bytes(path.read_bytes()[:-32])
-    with pytest.raises(UserError, match=r"blk\.0\.attn_q\.weight\.counts is cut off"):
-        imatrix_file.read(path)
+    whole = path.read_bytes()
+    for cut, said in ((32, "this GGUF is cut off"), (30, r"blk\.0\.attn_q\.weight\.counts is cut off")):
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(UserError, match=said):
+            imatrix_file.read(path)
 
 
 def test_a_matrix_of_another_model_is_refused_before_quantising(made, matrix, tmp_path):
