@@ -43,7 +43,7 @@ rule make_fidelity:
         mem_mb=32000,
         runtime=120,
     shell:
-        "python workflow/scripts/fidelity.py --entry {output} > {log} 2>&1"
+        "python workflow/scripts/fidelity.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
 rule make_judge:

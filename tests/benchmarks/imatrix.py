@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mindgauge import imatrix, inference, quantising
+from mindgauge import fidelity, imatrix, inference, quantising
 from mindgauge.chat import Chat, Example
 from mindgauge.config import Settings, overlaid
 from mindgauge.files import read_json, read_jsonl
@@ -27,34 +27,15 @@ from mindgauge.labels import Scheme
 QUANTS = ("Q2_K", "Q3_K_M", "Q4_0", "IQ4_XS", "Q4_K_M", "Q5_K_M")
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Of each row, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def logits(llama: Any, ids: list[int]) -> np.ndarray:
-    """Of every token but the last, what comes next."""
-    llama.reset()
-    llama.eval(ids)
-    return np.array(llama.scores[: len(ids) - 1])
-
-
 class Compared:
     """Divergence and likeliest tokens of a quant against f16, over the tokens of answers and of prompts."""
 
-    def __init__(self, f16: Path, quant: Path, examples: list[Example], context: int) -> None:
-        from llama_cpp import Llama
-
-        first, second = (
-            Llama(str(path), n_ctx=context, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False)
-            for path in (f16, quant)
-        )
+    def __init__(self, f16: Path, quant: Path, examples: list[Example]) -> None:
+        rows = [example.prompt + example.completion for example in examples]
         found: dict[str, list[np.ndarray]] = {"answer": [], "prompt": []}
-        for example in examples:
-            one, other = (logits(llama, example.prompt + example.completion) for llama in (first, second))
-            p, q = log_softmax(one), log_softmax(other)
-            each = np.stack([(np.exp(p) * (p - q)).sum(axis=-1), one.argmax(axis=-1) == other.argmax(axis=-1)])
+        models = (fidelity.of_gguf(path, rows, 1) for path in (f16, quant))
+        for example, one, other in zip(examples, *models, strict=True):
+            each = np.stack([fidelity.divergence(one, other), one.argmax(axis=-1) == other.argmax(axis=-1)])
             at = len(example.prompt) - 1  # the last token of the prompt is asked for the first one of the answer
             found["prompt"].append(each[:, :at])
             found["answer"].append(each[:, at:])
@@ -92,7 +73,7 @@ def compare(
             for matrix in (None, place / "imatrix.gguf"):
                 quantising.quantise(place / "f16", place, quant, matrix)
                 path = place / "model.gguf"
-                compared = Compared(f16, path, examples, context)
+                compared = Compared(f16, path, examples)
                 differ = [
                     sum(one[label] != other[label] for label in one)
                     for one, other in zip(reference, labels(path), strict=True)

@@ -9,7 +9,9 @@ def work(step: Step) -> None:
     params = dict(step.params)
     ggufs = dict(zip(params.pop("variants"), step.lists["gguf"], strict=True))
     files = {name: entry / "model.gguf" for name, entry in ggufs.items()}
-    fidelity.measure(step.inputs["merge"], files, step.inputs["sft"] / "test.jsonl", step.out, **params)
+    fidelity.measure(
+        step.inputs["merge"], files, step.inputs["sft"] / "test.jsonl", step.out, threads=step.threads, **params
+    )
 
 
 if __name__ == "__main__":

@@ -113,8 +113,9 @@ def bundle(
     notice: str,
     despite_gates: bool,
 ) -> None:
-    """Writes the bundle's files. Raises UserError if the gates say fail, unless it is made `despite_gates`: then the card says so. It holds no text of any record; of a source whose text may not be passed on that is looked for
-    (`inputs["minimise"]`), and a UserError names it. Notices are of the sources that were trained on."""
+    """Writes the bundle's files. It holds no text of any record; of a source whose text may not be passed on that is looked for
+    (`inputs["minimise"]`), and a UserError names it. Notices are of the sources that were trained on. Raises UserError if the gates
+    say fail, unless it is made `despite_gates`: then the card says so."""
     scheme = Scheme.from_dict(labels)
     decision = read_json(inputs["judge"] / "gates.json")[quant]
     if decision["release"] == "fail" and not despite_gates:

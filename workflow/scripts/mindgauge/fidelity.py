@@ -72,12 +72,20 @@ class Gap:
         }
 
 
-def of_gguf(path: Path, rows: list[list[int]]) -> Iterator[Logits]:
-    """The logits after each token of each row, by llama.cpp. Raises UserError if it cannot load the file."""
+def of_gguf(path: Path, rows: list[list[int]], threads: int) -> Iterator[Logits]:
+    """The logits after each token of each row but its last, by llama.cpp. Raises UserError if it cannot load the file."""
     from llama_cpp import Llama
 
     try:
-        llama = Llama(str(path), n_ctx=max(map(len, rows)), n_gpu_layers=0, logits_all=True, verbose=False)
+        llama = Llama(
+            str(path),
+            n_ctx=max(map(len, rows)),
+            n_gpu_layers=0,
+            n_threads=threads,
+            n_threads_batch=threads,
+            logits_all=True,
+            verbose=False,
+        )
     except ValueError:
         raise UserError(
             "llama.cpp cannot load this file", where=str(path), instead="a complete GGUF of a causal language model"
@@ -85,18 +93,18 @@ def of_gguf(path: Path, rows: list[list[int]]) -> Iterator[Logits]:
     for ids in rows:
         llama.reset()
         llama.eval(ids)
-        yield np.array(llama.scores[: len(ids)], dtype=np.float32)
+        yield np.array(llama.scores[: len(ids) - 1], dtype=np.float32)
 
 
 def of_hf(path: Path, rows: list[list[int]]) -> Iterator[Logits]:
-    """The logits after each token of each row, by transformers in fp32 on the CPU."""
+    """The logits after each token of each row but its last, by transformers in fp32 on the CPU."""
     import torch
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch.float32, local_files_only=True).eval()
     for ids in rows:
         with torch.inference_mode():
-            yield model(input_ids=torch.tensor([ids])).logits[0].float().numpy()
+            yield model(input_ids=torch.tensor([ids])).logits[0, :-1].float().numpy()
 
 
 def header(path: Path, chat: Chat) -> dict[str, bool]:
@@ -119,9 +127,13 @@ def measure(
     template: str,
     context: int,
     rows: int,
+    threads: int = 1,
 ) -> None:
     """Writes logits.json: for each GGUF, against the merged model on `rows` of the file's rows, rendered with their answers, what
     `Gap.figures` and `header` tell. The rows are those whose ids' hashes are least: the same on every machine, of no order."""
+    import torch
+
+    torch.set_num_threads(threads)
     chat = Chat.load(merged, template, family)
     chosen = sorted(read_jsonl(rows_file), key=lambda row: digest(row["id"]))[:rows]
     examples = [chat.example(row, context) for row in chosen]
@@ -130,7 +142,7 @@ def measure(
     ids = [example.prompt + example.completion for example in examples]
     gaps = {name: Gap() for name in ggufs}
     # In step, so that one row's logits are held at a time: of a vocabulary of 150,000 they take 0.6 MB a token.
-    streams = [of_hf(merged, ids), *(of_gguf(path, ids) for path in ggufs.values())]
+    streams = [of_hf(merged, ids), *(of_gguf(path, ids, threads) for path in ggufs.values())]
     together = Progress(zip(examples, *streams, strict=True), total=len(ids), what="rows through every model")
     for example, reference, *others in together:
         for name, logits in zip(ggufs, others, strict=True):

@@ -375,6 +375,12 @@ def verify(
     return checks
 
 
+def outcome(gates: Gates, checks: Sequence[Mapping[str, Any]]) -> Literal["pass", "fail"]:
+    """What the checks come to: whether one of them stands in the way."""
+    stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}
+    return "fail" if any(check["status"] in stands for check in checks) else "pass"
+
+
 def decide(
     gates: Gates,
     figures: Mapping[str, Mapping[str, Any] | None],
@@ -406,9 +412,8 @@ def decide(
                 "instead": "set thresholds in the config's gates",
             }
         ]
-    stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}
     return {
-        "release": "fail" if any(check["status"] in stands for check in checks) else "pass",
+        "release": outcome(gates, checks),
         "reasons": [check for check in checks if check["status"] != "pass"],
         "checks": checks,
     }

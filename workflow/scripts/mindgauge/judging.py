@@ -8,7 +8,7 @@ from mindgauge import errors_table
 from mindgauge.comparisons import compare, corrected
 from mindgauge.figures import figures
 from mindgauge.files import read_json, read_jsonl, sha256_file, write_json
-from mindgauge.gates import Gates, decide, verify
+from mindgauge.gates import Gates, decide, outcome, verify
 from mindgauge.labels import Scheme
 from mindgauge.predictions import Predictions, from_rows
 from mindgauge.result_schema import Figures
@@ -42,11 +42,12 @@ def judge(
     gates: dict[str, Any],
     labels: dict[str, Any],
 ) -> None:
-    """Writes comparison.json (test and gold -> a list of comparisons, `views` -> each variant on the test rows in the view it is trained
-    on and in the other; Holm's correction over each list), gates.json (variant -> what the gates
-    say, on the test rows), verify.json (each GGUF against the merged model) and errors.csv (of the first quant, missed risk cases first; no text).
+    """Writes comparison.json (test and gold -> a list of comparisons, `views` -> each variant on the test rows in the view it is
+    trained on and in the other; Holm's correction over each list), gates.json (variant -> what the gates say, on the test rows),
+    verify.json (each GGUF against the merged model) and errors.csv (of the first quant, missed risk cases first; no text).
 
-    `entries`: variant -> its evaluation, with the baseline tfidf; `fidelity`: logits.json of fidelity.measure. Answers held to the valid ones are compared.
+    `entries`: variant -> its evaluation, with the baseline tfidf; `fidelity`: logits.json of fidelity.measure. Answers held to the
+    valid ones are compared.
     """
     scheme, thresholds = Scheme.from_dict(labels), Gates.model_validate(gates)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -107,9 +108,8 @@ def _verified(
     """What verify.json says of a GGUF."""
     free, merged_free = figures_of[name].get("free"), figures_of["merged"].get("free")
     checks = verify(gates, free, merged_free, comparison, measured, parity, quantised=name != "f16")
-    stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}
     return {
-        "gate": "fail" if any(check["status"] in stands for check in checks) else "pass",
+        "gate": outcome(gates, checks),
         "reasons": [check["reason"] for check in checks if check["status"] != "pass"],
         "token_parity": parity,
         "logits": measured,

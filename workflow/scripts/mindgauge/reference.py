@@ -8,22 +8,18 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from mindgauge import result_schema
-from mindgauge.config import Config, Data, Evaluate, Export, Label, Model, Quantise, Report, Sft, Source, Train
-from mindgauge.gates import Gates
+from mindgauge.config import Config, Model, Source
 from mindgauge.records import RECORD
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Config,
     "sources.&lt;name&gt;": Source,
-    "data": Data,
-    "label": Label,
-    "sft": Sft,
-    "train": Train,
-    "quantise": Quantise,
-    "evaluate": Evaluate,
-    "gates": Gates,
-    "export": Export,
-    "report": Report,
+    # Every section of the configuration, in its order.
+    **{
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    },
     "A stanza of models.yaml": Model,
 }
 HEAD = """# Options
