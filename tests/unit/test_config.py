@@ -70,6 +70,7 @@ def test_the_training_defaults_are_those_of_the_specification():
         ({"label": {"backend": "llama-cpp"}}, ["llama-cpp needs model", "label.model"]),
         ({"sft": {"val": 0.5, "test": 0.5}}, ["nothing is left to train on"]),
         ({"prompt": "no/such.txt"}, ["the prompt does not exist"]),
+        ({"bundle": {"despite_gates": ["r1-qwen1.5"]}}, ["r1-qwen1.5b   (valid here:", "bundle.despite_gates"]),
     ],
 )
 def test_a_wrong_key_or_value_is_explained(change, said):

@@ -1,6 +1,10 @@
 import io
 
+import pytest
+
 from mindgauge import progress
+from mindgauge.errors import UserError
+from mindgauge.step import exit_on_user_error
 
 
 def test_progress_tells_how_many_how_fast_and_how_long():
@@ -19,3 +23,14 @@ def test_progress_also_goes_to_the_terminal_that_is_named(tmp_path, monkeypatch,
     assert (tmp_path / "terminal").read_text() == "  train m: step 1/2\n" and capsys.readouterr().err == "step 1/2\n"
     monkeypatch.setenv(progress.TERMINAL, str(tmp_path / "no/such"))
     progress.tell("step 2/2")
+
+
+def test_what_went_wrong_goes_there_too_but_not_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(progress.TERMINAL, str(tmp_path / "terminal"))
+    for job in ("bundle m", ""):  # a job; Snakemake itself, whose stderr is the terminal
+        monkeypatch.setattr(progress, "job", job)
+        with pytest.raises(SystemExit), exit_on_user_error():
+            raise UserError("wrong", where="here", instead="this")
+        assert "wrong" in capsys.readouterr().err
+    told = (tmp_path / "terminal").read_text()
+    assert told.startswith("  bundle m: ") and told.count("wrong") == 1 and "instead: this" in told

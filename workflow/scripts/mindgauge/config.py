@@ -512,9 +512,11 @@ class Settings:
         known = [each for name in self.names for each in (name, *(f"{name}/{quant}" for quant in self.quants(name)))]
         for name in self.config.bundle.despite_gates:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1, 0.5)
+                near = "".join(f"{one}   " for one in difflib.get_close_matches(name, known, 1, 0.5))
                 raise UserError(
-                    f"there is no model or bundle {name!r}", where=where, instead=" ".join([*near, "of", *known])
+                    f"there is no model or bundle {name!r}",
+                    where=where,
+                    instead=f"{near}(valid here: {', '.join(known)})",
                 )
 
     def stanza(self, name: str) -> str:

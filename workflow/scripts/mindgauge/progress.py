@@ -16,9 +16,10 @@ job = ""
 
 
 def tell(text: str) -> None:
-    """One line of progress: into the log, and with the job's name to the terminal that the environment names."""
+    """A line of progress, or what went wrong: on stderr, which is a job's log, and of a job with its name on the terminal that the
+    environment names."""
     print(text, file=sys.stderr, flush=True)
-    if name := os.environ.get(TERMINAL):
+    if job and (name := os.environ.get(TERMINAL)):
         # A terminal that is gone must not stop the work.
         with contextlib.suppress(OSError), open(name, "a", encoding="utf-8") as terminal:
             terminal.write(f"  {job}: {text}\n")

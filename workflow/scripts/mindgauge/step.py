@@ -164,9 +164,9 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
 
 @contextlib.contextmanager
 def exit_on_user_error() -> Any:
-    """Turns a UserError into its message on stderr and exit status 1."""
+    """Turns a UserError into its message on stderr, and of a job on the terminal of `make demo`, and exit status 1."""
     try:
         yield
     except UserError as error:
-        print(error.message(), file=sys.stderr, flush=True)
+        progress.tell(error.message())
         raise SystemExit(1) from None
