@@ -116,6 +116,7 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
         )
     os.umask(0o007 if found["store"]["group"] else 0o077)
     store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
+    progress.job = " ".join([name, *found["recipe"]["names"]])
     store.open()
     _check_key(where, found)
     if not store.has(where):
@@ -132,7 +133,6 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
             pace=found["pace"],
             answers=_answers(store, found),
         )
-        progress.job = " ".join([name, *step.names])
         print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
         try:
             work(step)
