@@ -38,5 +38,5 @@ if ! ls "$wheels"/llama_cpp_python-"$version"-*.whl >/dev/null 2>&1; then
   mv "$wheels.part"/*.whl "$wheels"/ && rmdir "$wheels.part"
 fi
 echo "setup: installing the locked packages into .venv"
-$pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,report,dev]'
+$pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,report,serve,dev]'
 echo "$want" > "$stamp"

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mindgauge import converting, merging, quantising, tiny_models, training
+from mindgauge import bundling, converting, evaluating, merging, quantising, tiny_models, training
 from mindgauge.answers import all_answers
 from mindgauge.config import Train
-from mindgauge.files import write_jsonl
+from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
+from mindgauge.gates import Gates, decide
 from mindgauge.labels import Scheme
+from mindgauge.records import Record, Turn, write_records
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,8 +111,84 @@ def made(request, tmp_path_factory, bases, rows):
     for path in parts.values():
         path.mkdir()
     options = {"family": family, "template": template(family), "context": 512}
-    training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=numbers(), **options)
+    # Long enough that it writes its answers in the tokens it was trained on, whatever others a grammar allows.
+    enough = numbers(max_steps=48, eval_steps=24, save_steps=24)
+    training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=enough, **options)
     merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
     converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16")
     quantising.quantise(parts["convert"], parts["quantise"], "Q4_K_M")
     return {"name": name, "family": family, "base": bases / name, **parts}
+
+
+OPTIONS = {"context": 512, "batch_size": 4, "false_alarms": 0.1, "urgent": ["suicidal", "self_harm"]}
+
+
+def evaluated(made, rows, out, scheme, variant, max_new_tokens=48):
+    """One variant on the held-out rows, and its metrics."""
+    weights, kind = {
+        "base": (made["base"], "hf"),
+        "adapter": (made["train"], "hf"),
+        "merged": (made["merge"], "hf"),
+        "f16": (made["convert"], "gguf"),
+        "Q4_K_M": (made["quantise"], "gguf"),
+    }[variant]
+    artifacts = {"weights": weights, "tokenizer": made["base"] if variant in ("base", "adapter") else made["merge"]}
+    if variant == "adapter":
+        artifacts["base"] = made["base"]
+    out.mkdir(exist_ok=True)
+    evaluating.evaluate(
+        rows,
+        artifacts,
+        out,
+        model=made["name"],
+        variant=variant,
+        kind=kind,
+        family=made["family"],
+        template=template(made["family"]),
+        max_new_tokens=max_new_tokens,
+        labels=scheme.to_dict(),
+        threads=1,
+        **OPTIONS,
+    )
+    return read_json(out / "metrics.json")
+
+
+@pytest.fixture(scope="session")
+def bundled(made, rows, tmp_path_factory, scheme):
+    """The quant of `made` as a bundle, and its evaluation on the held-out rows."""
+    root = tmp_path_factory.mktemp(f"{made['name']}-bundle")
+    evaluated(made, rows, root / "eval", scheme, "Q4_K_M")
+    write_json(root / "gates.json", {"Q4_K_M": decide(Gates(), {})})
+    out = root / "bundle"
+    out.mkdir()
+    stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
+    sources = {
+        "s": {"licence": "none", "notice": "a notice", "redistribute": False},
+        "unused": {"licence": "none", "notice": "of no use here", "redistribute": False},
+    }
+    split = {"sources": {"s": 44}}
+    write_json(root / "stats.json", {"splits": {"train": split, "val": split}, "view": "client"})
+    held = [
+        Record("s", row["id"], "qa", [Turn("client", row["input"])], id=row["id"])
+        for row in read_jsonl(rows / "train.jsonl")
+    ]
+    write_records(root / "unified_min.jsonl", held)
+    inputs = {
+        "quantise": made["quantise"],
+        "evaluate": root / "eval",
+        "judge": root,
+        "minimise": root,
+        "sft": root,
+    }
+    options = {
+        "model": made["name"],
+        "quant": "Q4_K_M",
+        "stanza": stanza,
+        "template": template(made["family"]),
+        "instruction": INSTRUCTION,
+        "labels": scheme.to_dict(),
+        "sources": sources,
+        "notice": "synthetic",
+    }
+    bundling.bundle(inputs, out, **options, despite_gates=True)
+    return {**made, "bundle": out, "eval": root / "eval", "asked": (inputs, options)}

@@ -9,15 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, numbers, template
+from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, evaluated, numbers, template
 
-from mindgauge import bundling, chat, evaluating, fidelity, inference, own_gold, quantising
+from mindgauge import bundling, chat, fidelity, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
-from mindgauge.gates import Gates, decide
+from mindgauge.files import read_json, read_jsonl, write_jsonl
+from mindgauge.gates import Gates
 from mindgauge.gguf_header import read_header
-from mindgauge.records import Record, Turn, write_records
 
 
 def the_chat(made, where="merge"):
@@ -142,39 +141,6 @@ def test_llama_cpp_takes_the_grammar_and_answers_within_it(made, scheme):
     assert parse(scheme, out["choices"][0]["text"])
 
 
-OPTIONS = {"context": 512, "batch_size": 4, "false_alarms": 0.1, "urgent": ["suicidal", "self_harm"]}
-
-
-def evaluated(made, rows, out, scheme, variant, max_new_tokens=48):
-    """One variant on the held-out rows, and its metrics."""
-    weights, kind = {
-        "base": (made["base"], "hf"),
-        "adapter": (made["train"], "hf"),
-        "merged": (made["merge"], "hf"),
-        "f16": (made["convert"], "gguf"),
-        "Q4_K_M": (made["quantise"], "gguf"),
-    }[variant]
-    artifacts = {"weights": weights, "tokenizer": made["base"] if variant in ("base", "adapter") else made["merge"]}
-    if variant == "adapter":
-        artifacts["base"] = made["base"]
-    out.mkdir(exist_ok=True)
-    evaluating.evaluate(
-        rows,
-        artifacts,
-        out,
-        model=made["name"],
-        variant=variant,
-        kind=kind,
-        family=made["family"],
-        template=template(made["family"]),
-        max_new_tokens=max_new_tokens,
-        labels=scheme.to_dict(),
-        threads=1,
-        **OPTIONS,
-    )
-    return read_json(out / "metrics.json")
-
-
 def test_evaluation_counts_what_cannot_be_parsed_as_wrong(made, rows, tmp_path, scheme):
     found = evaluated(made, rows, tmp_path, scheme, "Q4_K_M", max_new_tokens=8)
     free, held = (found["results"][way]["test"]["figures"] for way in ("free", "constrained"))
@@ -248,50 +214,21 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     assert (out / "errors.csv").read_text(encoding="utf-8-sig").startswith("id,")
 
 
-def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme):
-    evaluated(made, rows, tmp_path / "eval", scheme, "Q4_K_M")
-    decision = decide(Gates(), {})
-    write_json(tmp_path / "gates.json", {"Q4_K_M": decision})
-    out = tmp_path / "bundle"
-    out.mkdir()
-    stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
-    sources = {
-        "s": {"licence": "none", "notice": "a notice", "redistribute": False},
-        "unused": {"licence": "none", "notice": "of no use here", "redistribute": False},
-    }
-    split = {"sources": {"s": 44}}
-    write_json(tmp_path / "stats.json", {"splits": {"train": split, "val": split}})
-    held = [
-        Record("s", row["id"], "qa", [Turn("client", row["input"])], id=row["id"])
-        for row in read_jsonl(rows / "train.jsonl")
-    ]
-    write_records(tmp_path / "unified_min.jsonl", held)
-    inputs = {
-        "quantise": made["quantise"],
-        "evaluate": tmp_path / "eval",
-        "judge": tmp_path,
-        "minimise": tmp_path,
-        "sft": tmp_path,
-    }
-    options = {
-        "model": made["name"],
-        "quant": "Q4_K_M",
-        "stanza": stanza,
-        "template": template(made["family"]),
-        "instruction": INSTRUCTION,
-        "labels": scheme.to_dict(),
-        "sources": sources,
-        "notice": "synthetic",
-    }
+def test_a_bundle_is_refused_where_the_gates_say_fail(bundled, tmp_path):
+    inputs, options = bundled["asked"]
     with pytest.raises(UserError, match=r"the gates refuse .*no gate is set|the gates refuse .*there is no figure"):
-        bundling.bundle(inputs, out, **options, despite_gates=False)
-    assert not list(out.iterdir())
-    bundling.bundle(inputs, out, **options, despite_gates=True)
+        bundling.bundle(inputs, tmp_path, **options, despite_gates=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_bundle_is_complete_and_holds_no_record(bundled, rows, tmp_path):
+    out = bundled["bundle"]
     names = {path.name for path in out.iterdir()}
     assert names == {
-        f"{made['name']}-Q4_K_M.gguf",
+        f"{bundled['name']}-Q4_K_M.gguf",
         "prompt.txt",
         "chat_template.jinja",
+        "bundle.json",
         "grammar.gbnf",
         "schema.json",
         "Modelfile",
@@ -304,7 +241,7 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
     assert "Its gates say fail" in card
     gold = tmp_path / "own.csv"
     gold.write_text("said,risk_flag\n甲事第1次,none\n乙事第2次,suicidal\n", encoding="utf-8")
-    found = own_gold.assess(out, gold, scheme, {"text": "said"}, 512)
+    found = own_gold.judge(out, gold, {"text": "said"})
     assert (
         found["constrained"]["n"] == 2
         and found["constrained"]["json_valid"] == 1.0
@@ -313,7 +250,7 @@ def test_the_bundle_is_complete_and_holds_no_record(made, rows, tmp_path, scheme
     assert "any risk: " in own_gold.table(found) and "甲" not in own_gold.table(found)
     gold.write_text("said,risk_flag\n甲,maybe\n", encoding="utf-8")
     with pytest.raises(UserError, match="column risk_flag: not one of none"):
-        own_gold.assess(out, gold, scheme, {"text": "said"}, 512)
+        own_gold.judge(out, gold, {"text": "said"})
     notices = (out / "NOTICES.md").read_text()
     assert (
         "release: fail" in card

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mindgauge import own_gold
 from mindgauge.files import write_json
-from mindgauge.labels import Scheme
 from mindgauge.step import exit_on_user_error
 
 if __name__ == "__main__":
@@ -21,14 +20,11 @@ if __name__ == "__main__":
         metavar="NAME=COLUMN",
         help="which column holds text or a label, if not its name",
     )
-    parser.add_argument("--labels", type=Path, default=Path("config/labels.yaml"), help="the label scheme")
-    parser.add_argument("--context", type=int, default=2048, help="longest prompt and answer in tokens")
     parser.add_argument("--out", type=Path, help="a JSON file for all figures")
     arguments = parser.parse_args()
     with exit_on_user_error():
         columns = dict(pair.split("=", 1) for pair in arguments.column if "=" in pair)
-        scheme = Scheme.load(arguments.labels)
-        found = own_gold.assess(arguments.bundle, arguments.gold, scheme, columns, arguments.context)
+        found = own_gold.judge(arguments.bundle, arguments.gold, columns)
         if arguments.out:
             write_json(arguments.out, found)
     print(own_gold.table(found))

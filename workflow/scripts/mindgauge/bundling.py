@@ -15,10 +15,17 @@ from mindgauge.labels import Scheme
 from mindgauge.licences import notices, refuse_text, restricted
 from mindgauge.progress import Progress
 from mindgauge.records import read_records
+from mindgauge.views import NAMES
 
 LIMITS = """A screening aid, not a diagnosis: its labels are impressions from text and are to be read by a trained person, who decides.
 It misses cases: the table says how many of those with a risk it found, and on which rows. Do not use it to punish, rank or exclude anyone.
 In a crisis do not wait for any score. Mainland China: psychological aid 12356, police 110, ambulance 120; a site sets its own numbers."""
+
+# What the model reads, by the view it was trained on.
+READS = {
+    "client": "what the student says, a line a turn,",
+    "dialogue": f"the dialogue, a line a turn with who speaks ({'：, '.join(NAMES.values())}：),",
+}
 
 # Go template of Ollama for a single user turn, a family; the same tokens as config/templates/<family>.jinja.
 OLLAMA = {
@@ -68,6 +75,7 @@ def card(
     decision: dict[str, Any],
     scheme: Scheme,
     notice: str,
+    view: str,
 ) -> str:
     """The model card: YAML header as the hub reads it, figures, limits of use."""
     header = ["---", "language: zh", "license: other", f"license_name: {json.dumps(stanza['licence'])}"]
@@ -90,8 +98,9 @@ def card(
         f"## Agreement with the labeller, on {held['test']['n']} held-out rows\nAnswers held to exactly the valid ones; without the grammar {free['json_valid']:.1%} are valid JSON in range.\n\n"
         + _figures(held["test"], scheme),
         f"## Agreement with human labels, on {gold['n']} gold rows\n" + _figures(gold, scheme) if gold else "",
-        "## How to ask\nThe prompt is `prompt.txt`, one line end, and what the student says, as one user turn in `chat_template.jinja`. "
-        "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama.",
+        f"## How to ask\nThe prompt is `prompt.txt`, one line end, and {READS[view]} as one user turn in `chat_template.jinja`. "
+        "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama. "
+        "In a clone of MindGauge: `python workflow/scripts/assess.py --model <this directory>`, which reads `bundle.json`.",
         "## Data and licences\nTrained on: "
         + "; ".join(f"{name} ({of['licence']})" for name, of in sources.items())
         + ". Their notices are in NOTICES.md.",
@@ -130,7 +139,8 @@ def bundle(
     except OSError:  # another file system
         shutil.copyfile(inputs["quantise"] / "model.gguf", out / gguf)
     metrics = read_json(inputs["evaluate"] / "metrics.json")
-    trained = read_json(inputs["sft"] / "stats.json")["splits"]
+    sft = read_json(inputs["sft"] / "stats.json")
+    trained = sft["splits"]
     used = {
         name: of for name, of in sources.items() if any(name in trained[split]["sources"] for split in ("train", "val"))
     }
@@ -139,7 +149,20 @@ def bundle(
     write_text(out / "grammar.gbnf", gbnf(scheme))
     write_json(out / "schema.json", json_schema(scheme))
     write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
-    write_text(out / "README.md", card(model, quant, stanza, used, metrics, decision, scheme, notice))
+    # All that asking takes beside weights, prompt and template, so that a bundle needs no config of ours.
+    write_json(
+        out / "bundle.json",
+        {
+            "model": model,
+            "quant": quant,
+            "family": stanza["family"],
+            "context": stanza["context"],
+            "view": sft["view"],
+            "release": decision["release"],
+            "labels": scheme.to_dict(),
+        },
+    )
+    write_text(out / "README.md", card(model, quant, stanza, used, metrics, decision, scheme, notice, sft["view"]))
     base = f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}"
     write_text(out / "NOTICES.md", notices(base, used))
     write_json(out / "metrics.json", metrics)

@@ -1,20 +1,24 @@
 """A finished bundle on people's own gold rows, without any training: asked as it is served, by the template and prompt it carries."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mindgauge import readers
+from mindgauge.assessing import Assessor, Bundle
 from mindgauge.errors import UserError
 from mindgauge.figures import figures
 from mindgauge.ingesting import out_of_scheme
 from mindgauge.labellers import llama_cpp
+from mindgauge.labellers.asking import held_to
 from mindgauge.labellers.common import Answer, Asked
 from mindgauge.labels import Scheme
 from mindgauge.predictions import from_rows
 from mindgauge.progress import Progress
 from mindgauge.records import Broken, Record
 
-WAYS = ("constrained", "free")
+# Rows answered together where a GPU is there to be kept busy.
+TOGETHER = 16
 
 
 def gold_rows(path: Path, scheme: Scheme, columns: dict[str, str]) -> list[Record]:
@@ -34,7 +38,7 @@ def gold_rows(path: Path, scheme: Scheme, columns: dict[str, str]) -> list[Recor
             raise UserError(
                 f"a row cannot be used: {wrong}",
                 where=f"{path.name}, {row.key}",
-                instead="labels as config/labels.yaml says",
+                instead="labels as bundle.json says",
             )
         found.append(row)
     if not found:
@@ -42,15 +46,15 @@ def gold_rows(path: Path, scheme: Scheme, columns: dict[str, str]) -> list[Recor
     return found
 
 
-def _row(number: int, record: Record, answer: Answer) -> dict[str, Any]:
+def _row(record: Record, asked: Asked, answer: Answer) -> dict[str, Any]:
     """A prediction row. What had to be repaired is no valid answer: an app would not have read it."""
     valid = answer.labels if not answer.fault else None
     return {
-        "id": f"{number:06d}",
-        "group": f"{number:06d}",
+        "id": asked.id,
+        "group": asked.id,
         "source": record.source,
         "themes": [],
-        "length": len(record.words("client")),
+        "length": len(asked.text),
         "reference": record.labels,
         "labels": valid,
         "probabilities": answer.probabilities if valid else None,
@@ -58,37 +62,42 @@ def _row(number: int, record: Record, answer: Answer) -> dict[str, Any]:
     }
 
 
-def assess(bundle: Path, gold: Path, scheme: Scheme, columns: dict[str, str], context: int) -> dict[str, Any]:
-    """way -> figures (result_schema.Figures) of the bundle's GGUF on the gold rows; each row is a group of its own. Raises UserError
-    for what is no bundle, and for gold that cannot be used."""
-    weights = sorted(bundle.glob("*.gguf"))
-    if len(weights) != 1 or not (bundle / "prompt.txt").is_file():
-        raise UserError(
-            "this is no bundle (one .gguf and prompt.txt)",
-            where=str(bundle),
-            instead="results/models/<model>/bundle/<quant>",
-        )
-    records = gold_rows(gold, scheme, columns)
-    options: dict[str, Any] = {
-        "path": weights[0],
-        "instruction": (bundle / "prompt.txt").read_text(encoding="utf-8").rstrip("\n"),
-        "context": context,
-        "thinking": False,
-        "max_thought": 0,
-        "temperature": 0.0,
-        "seed": 0,
-    }
+def _held(bundle: Bundle, asked: list[Asked]) -> Iterator[Answer]:
+    """The bundle's answers held to the valid ones. A text that does not fit loses its beginning, as in evaluation."""
+    with Assessor(bundle, records=TOGETHER) as assessor:
+        yield from held_to(assessor.engine.answer, asked, lambda one: assessor.asking.prompt(one.text, assessor.room))
+
+
+def _free(bundle: Bundle, asked: list[Asked]) -> Iterator[Answer]:
+    """What the model says by itself."""
+    return llama_cpp.label(
+        iter(asked),
+        bundle.scheme,
+        path=bundle.weights,
+        instruction=bundle.instruction,
+        context=bundle.context,
+        decoding="free",
+        thinking=False,
+        max_thought=0,
+        temperature=0.0,
+        seed=0,
+    )
+
+
+WAYS = {"constrained": _held, "free": _free}
+
+
+def judge(directory: Path, gold: Path, columns: dict[str, str]) -> dict[str, Any]:
+    """way -> figures (result_schema.Figures) of a bundle on the gold rows; each row is a group of its own. Raises UserError for
+    what is no bundle, and for gold that cannot be used."""
+    bundle = Bundle.load(directory)
+    records = gold_rows(gold, bundle.scheme, columns)
+    asked = [Asked(f"{number:06d}", bundle.read(record)) for number, record in enumerate(records)]
     found = {}
-    for way in WAYS:
-        asked = [Asked(f"{number:06d}", record.words("client")) for number, record in enumerate(records)]
-        answers = {
-            answer.id: answer
-            for answer in Progress(
-                llama_cpp.label(iter(asked), scheme, decoding=way, **options), total=len(asked), what=f"rows, {way}"
-            )
-        }
-        rows = [_row(number, record, answers[f"{number:06d}"]) for number, record in enumerate(records)]
-        found[way] = figures(from_rows(scheme, rows, gold.name))
+    for way, answers in WAYS.items():
+        given = Progress(answers(bundle, asked), total=len(asked), what=f"rows, {way}")
+        rows = [_row(*of) for of in zip(records, asked, given, strict=True)]
+        found[way] = figures(from_rows(bundle.scheme, rows, gold.name))
     return found
 
 

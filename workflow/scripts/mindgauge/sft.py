@@ -14,17 +14,9 @@ from mindgauge.labels import Field, Scheme
 from mindgauge.leaks import leak_report
 from mindgauge.progress import tell
 from mindgauge.records import Record, read_records
+from mindgauge.views import VIEWS, view
 
-NAMES = {"client": "学生", "counsellor": "咨询师", "other": "旁人"}
 SPLITS = ("train", "val", "test")
-VIEWS = {"client": "dialogue", "dialogue": "client"}
-
-
-def view(record: Record, which: str) -> str:
-    """What the model reads: `client`, the client's turns, a line each; or `dialogue`, all turns with who speaks."""
-    if which == "client":
-        return record.words("client")
-    return "\n".join(f"{NAMES[turn.role]}：{turn.text}" for turn in record.turns)
 
 
 def _counts(rows: Iterable[dict[str, Any]], scheme: Scheme) -> dict[str, dict[str, int]]:
