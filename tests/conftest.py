@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mindgauge import bundling, converting, evaluating, merging, quantising, tiny_models, training
+from mindgauge import bundling, converting, evaluating, gguf_metadata, merging, quantising, tiny_models, training
 from mindgauge.answers import all_answers
 from mindgauge.config import Train
 from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
@@ -115,11 +115,16 @@ def made(request, tmp_path_factory, bases, rows):
     enough = numbers(max_steps=48, eval_steps=24, save_steps=24)
     training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=enough, **options)
     merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
-    converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16")
+    described = gguf_metadata.described(name, rows, licence="MIT", base="owner/base", revision="abc", sources=SOURCES)
+    converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16", described)
     quantising.quantise(parts["convert"], parts["quantise"], "Q4_K_M")
     return {"name": name, "family": family, "base": bases / name, **parts}
 
 
+SOURCES = {
+    "s": {"licence": "none", "notice": "a notice", "redistribute": False},
+    "unused": {"licence": "none", "notice": "of no use here", "redistribute": False},
+}
 OPTIONS = {"context": 512, "batch_size": 4, "false_alarms": 0.1, "urgent": ["suicidal", "self_harm"]}
 
 
@@ -162,10 +167,6 @@ def bundled(made, rows, tmp_path_factory, scheme):
     out = root / "bundle"
     out.mkdir()
     stanza = {"hub": None, "licence": "MIT", "family": made["family"], "context": 512, "quants": None}
-    sources = {
-        "s": {"licence": "none", "notice": "a notice", "redistribute": False},
-        "unused": {"licence": "none", "notice": "of no use here", "redistribute": False},
-    }
     split = {"sources": {"s": 44}}
     write_json(root / "stats.json", {"splits": {"train": split, "val": split}, "view": "client"})
     held = [
@@ -187,7 +188,7 @@ def bundled(made, rows, tmp_path_factory, scheme):
         "template": template(made["family"]),
         "instruction": INSTRUCTION,
         "labels": scheme.to_dict(),
-        "sources": sources,
+        "sources": SOURCES,
         "notice": "synthetic",
     }
     bundling.bundle(inputs, out, **options, despite_gates=True)

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, evaluated, numbers, template
 
-from mindgauge import bundling, chat, fidelity, inference, own_gold, quantising
+from mindgauge import bundling, chat, converting, disk, fidelity, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, write_jsonl
+from mindgauge.files import read_json, read_jsonl, sha256_file, write_jsonl
 from mindgauge.gates import Gates
 from mindgauge.gguf_header import read_header
 
@@ -212,6 +214,65 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     assert {"pass"} == {f16[gate] for gate in ("token_ids", "template", "end_token", "kld_mean_max")}
     assert f16["f16_logit_difference_max"] == "pass" and verified["Q4_K_M"]["logits"]["positions"] > 100
     assert (out / "errors.csv").read_text(encoding="utf-8-sig").startswith("id,")
+
+
+def test_stock_llama_cpp_reads_from_the_quant_what_it_is_and_what_it_was_made_of(made, rows):
+    from llama_cpp import Llama
+
+    found = Llama(str(made["quantise"] / "model.gguf"), vocab_only=True, verbose=False).metadata
+    talk = the_chat(made)
+    assert found["general.name"] == made["name"] and found["general.license"] == "other"
+    assert found["general.license.name"] == "MIT" and found["general.base_model.0.name"] == "base"
+    assert found["general.base_model.0.repo_url"].endswith("/owner/base")
+    assert found["general.base_model.0.version"] == "abc"
+    assert found["general.dataset.count"] == "1" and found["general.dataset.0.name"] == "s"
+    assert "a notice" in found["mindgauge.notices"] and "of no use here" not in found["mindgauge.notices"]
+    assert found["mindgauge.prompt"] == INSTRUCTION and found["mindgauge.version"] == version("mindgauge")
+    assert found["mindgauge.data.train_sha256"] == sha256_file(rows / "train.jsonl")
+    assert found["tokenizer.chat_template"] == talk.template
+    assert str(talk.end_id) in (found["tokenizer.ggml.eos_token_id"], found.get("tokenizer.ggml.eot_token_id"))
+    said = json.dumps(found, ensure_ascii=False)
+    assert made["merge"].name not in said.replace(made["name"], "") and str(made["merge"].parent) not in said
+    inputs = [row["input"] for row in read_jsonl(rows / "train.jsonl")]
+    assert inputs and not any(text in said for text in inputs)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (
+            lambda merged: (merged / "model-00002-of-00002.safetensors").unlink(),
+            "model-00002-of-00002.safetensors of its",
+        ),
+        (
+            lambda merged: os.truncate(merged / "model-00001-of-00002.safetensors", 5000),
+            "this file of weights is cut off",
+        ),
+        (lambda merged: [path.unlink() for path in merged.glob("*.safetensors*")], "model.safetensors of its weights"),
+    ],
+)
+def test_a_merged_directory_that_is_not_whole_is_refused(bases, tmp_path, harm, told):
+    from transformers import AutoModelForCausalLM
+
+    merged, out = tmp_path / "merged", tmp_path / "out"
+    out.mkdir()
+    AutoModelForCausalLM.from_pretrained(str(bases / "tiny-qwen2")).save_pretrained(str(merged), max_shard_size="6MB")
+    assert converting.whole(merged) > 5_000_000
+    harm(merged)
+    with pytest.raises(UserError, match=told) as refused:
+        converting.convert(merged, out, tmp_path, "tiny", "f16")
+    assert str(merged) in refused.value.message() and not list(out.iterdir())
+
+
+def test_a_disk_too_full_for_a_gguf_is_told_before(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=65 << 20))
+    for made_it in (
+        lambda: converting.convert(made["merge"], tmp_path, tmp_path, "tiny", "f16"),
+        lambda: quantising.quantise(made["convert"], tmp_path, "Q8_0"),
+    ):
+        with pytest.raises(UserError, match=r"takes about .* MB, and 68.2 MB are free") as refused:
+            made_it()
+        assert "MINDGAUGE_STORE" in refused.value.message() and not list(tmp_path.iterdir())
 
 
 def test_a_bundle_is_refused_where_the_gates_say_fail(bundled, tmp_path):

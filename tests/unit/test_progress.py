@@ -34,3 +34,12 @@ def test_what_went_wrong_goes_there_too_but_not_twice(tmp_path, monkeypatch, cap
         assert "wrong" in capsys.readouterr().err
     told = (tmp_path / "terminal").read_text()
     assert told.startswith("  bundle m: ") and told.count("wrong") == 1 and "instead: this" in told
+
+
+def test_a_full_disk_is_told_without_a_traceback(capsys):
+    with pytest.raises(SystemExit), exit_on_user_error(), open("/dev/full", "wb", buffering=0) as file:
+        file.write(b"x")
+    shown = capsys.readouterr().err
+    assert "the disk is full" in shown and "MINDGAUGE_STORE" in shown and "Traceback" not in shown
+    with pytest.raises(FileNotFoundError), exit_on_user_error(), open("/nowhere/at/all"):
+        pass

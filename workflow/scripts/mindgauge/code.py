@@ -1,7 +1,7 @@
 """The hash of the code a step runs: its program and the library modules it imports, through their syntax trees.
 
 Comments, formatting and docstrings cost nothing; a changed expression does. What only carries bytes (the harness: step, store,
-errors, progress) is left out, since no result follows from it: a step program imports it, and it is not descended into.
+errors, progress, disk) is left out, since no result follows from it: a step program imports it, and it is not descended into.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parent
-HARNESS = frozenset({"step", "errors", "progress"})
+HARNESS = frozenset({"step", "errors", "progress", "disk"})
 
 
 def _canonical(node: Any) -> Any:

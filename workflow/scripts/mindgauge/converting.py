@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
+from mindgauge import disk
 from mindgauge.errors import UserError
-from mindgauge.files import sha256_file
+from mindgauge.files import read_json, sha256_file, write_json
 
 DATA_FILES = ("hf_to_gguf.py",)
 SDIST_LOCK = Path(__file__).parents[3] / "envs/sdist.lock"
@@ -56,21 +58,58 @@ def unpack(into: Path) -> Path:
     return into / root
 
 
-def convert(merged: Path, out: Path, work: Path, name: str, outtype: str) -> None:
-    """Writes model.gguf. Raises UserError with the converter's last line if it fails."""
+def whole(model: Path) -> int:
+    """The bytes of a model directory's weights. Raises UserError if a file that its index names is missing, or one is cut off."""
+    from safetensors import SafetensorError, safe_open
+
+    index = model / "model.safetensors.index.json"
+    named = set(read_json(index)["weight_map"].values()) if index.is_file() else set()
+    found = {path.name for path in model.glob("*.safetensors")}
+    again = "the whole directory: merge, or copy, it again"
+    if missing := sorted(named - found) or ([] if found else ["model.safetensors"]):
+        raise UserError(f"{', '.join(missing)} of its weights is missing", where=str(model), instead=again)
+    for name in sorted(named or found):
+        try:
+            with safe_open(model / name, "np"):
+                pass
+        except SafetensorError:
+            raise UserError("this file of weights is cut off", where=str(model / name), instead=again) from None
+    return sum((model / name).stat().st_size for name in named or found)
+
+
+def convert(
+    merged: Path,
+    out: Path,
+    work: Path,
+    name: str,
+    outtype: str,
+    metadata: tuple[dict[str, Any], dict[str, str]] = ({}, {}),
+) -> None:
+    """Writes model.gguf; `metadata` as gguf_metadata.described has it. Raises UserError if the weights are not whole or the disk is
+    too full for them, and with the converter's last line if it fails."""
+    disk.need(out, whole(merged) * (2 if outtype == "f32" else 1), "the GGUF")
     vendor = unpack(work / "converter")
-    program = Path(__file__).with_name("hf_to_gguf.py")
+    # The converter takes names from the directory's, which in the store is a key.
+    named = work / name
+    named.unlink(missing_ok=True)
+    named.symlink_to(merged.absolute(), target_is_directory=True)
+    files = [work / "metadata.json", work / "further.json"]
+    for file, values in zip(files, metadata, strict=True):
+        write_json(file, values)
     command = [
         sys.executable,
-        str(program),
+        str(Path(__file__).with_name("hf_to_gguf.py")),
         str(vendor),
-        str(merged),
+        str(files[1]),
+        str(named),
         "--outfile",
         str(out / "model.gguf"),
         "--outtype",
         outtype,
         "--model-name",
         name,
+        "--metadata",
+        str(files[0]),
     ]
     # NO_LOCAL_GGUF must be unset: the vendored gguf is newer than the one of the same number on the index.
     environment = {key: value for key, value in os.environ.items() if key != "NO_LOCAL_GGUF"}

@@ -1,4 +1,5 @@
-"""Runs llama.cpp's converter (its directory is the first argument) with one addition, made in memory.
+"""Runs llama.cpp's converter (its directory is the first argument, a JSON file of further key-values the second) with two additions,
+made in memory. The one writes those key-values, for which the converter has no option. The other:
 
 The converter knows a byte-level BPE's pre-tokenizer by a hash over the tokens of a test string, so it knows published
 vocabularies only. Where the hash is unknown, the split pattern itself is compared with those llama.cpp implements; anything
@@ -29,11 +30,11 @@ def pre_tokenizer(tokenizer_json: Path) -> str | None:
 
 def main() -> None:
     """Patches the converter and runs it as a program."""
-    vendor = sys.argv.pop(1)
+    vendor, further = sys.argv.pop(1), json.loads(Path(sys.argv.pop(1)).read_text(encoding="utf-8"))
     sys.path[0:1] = [vendor, f"{vendor}/gguf-py"]
-    from conversion.base import TextModel  # type: ignore[import-not-found]
+    from conversion.base import ModelBase, TextModel  # type: ignore[import-not-found]
 
-    known = TextModel.get_vocab_base_pre
+    known, prepared = TextModel.get_vocab_base_pre, ModelBase.prepare_metadata
 
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
         try:
@@ -44,7 +45,13 @@ def main() -> None:
                 raise
             return name
 
+    def prepare_metadata(self: Any, vocab_only: bool) -> None:
+        prepared(self, vocab_only)
+        for name, value in further.items():
+            self.gguf_writer.add_string(name, value)
+
     TextModel.get_vocab_base_pre = get_vocab_base_pre
+    ModelBase.prepare_metadata = prepare_metadata
     sys.argv[0] = f"{vendor}/convert_hf_to_gguf.py"
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mindgauge import disk
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl, write_json, write_text
@@ -45,6 +46,7 @@ def merge(base: Path, adapter: Path, sft: Path, out: Path, *, family: str, templ
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
+    disk.need(out, sum(path.stat().st_size for path in base.glob("*.safetensors")), "the merged model")
     chat = Chat.load(base, template, family)
     plain = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32, local_files_only=True)
     # The adapter's own config names the base by its short name; here the weights are loaded already.

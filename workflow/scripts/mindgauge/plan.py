@@ -166,6 +166,11 @@ class Plan:
     def _raw(self, name: str, path: str) -> Input:
         return Input(f"content:{self._gate(f'raw/{name}')['sha256']}", path=path)
 
+    def _locked(self, model: str) -> dict[str, Any] | None:
+        """What models.lock.yaml pins of a base."""
+        found: dict[str, Any] = read_yaml(MODELS_LOCK) if MODELS_LOCK.is_file() else {}
+        return found.get(model)
+
     def _template(self, model: str) -> str:
         family = self.settings.model(model).family
         return Path(f"config/templates/{family}.jinja").read_text(encoding="utf-8")
@@ -278,8 +283,7 @@ class Plan:
                 {"raw": self._raw(f"base-{model}", stanza.path)},
                 {},
             )
-        locked = (read_yaml(MODELS_LOCK) if MODELS_LOCK.is_file() else {}).get(model)
-        return "torch", {"model": model, "hub": stanza.hub, "lock": locked}, {}, {}
+        return "torch", {"model": model, "hub": stanza.hub, "lock": self._locked(model)}, {}, {}
 
     def _train(self, model: str) -> Any:
         stanza = self.settings.model(model)
@@ -309,7 +313,19 @@ class Plan:
         return "merge", params, inputs, {}
 
     def _convert(self, model: str) -> Any:
-        return "convert", {"model": model, "outtype": "f16"}, {"merge": self._key("merge", model)}, {}
+        name, stanza = self.settings.stanza(model), self.settings.model(model)
+        locked = self._locked(name) if stanza.hub else None
+        params = {
+            "model": model,
+            "outtype": "f16",
+            "licence": stanza.licence,
+            # Of a local base the directory's name alone: where it lies is nobody's business.
+            "base": stanza.hub or Path(str(stanza.path)).name,
+            "revision": locked["revision"] if locked else None,
+            "sources": self._terms(),
+        }
+        inputs = {"merge": self._key("merge", model), "sft": self._content("sft", "train.jsonl", "val.jsonl")}
+        return "convert", params, inputs, {}
 
     def _imatrix(self, model: str) -> Any:
         stanza, options = self.settings.model(model), self.settings.config.quantise

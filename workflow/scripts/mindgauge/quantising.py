@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mindgauge import imatrix_file
+from mindgauge import disk, imatrix_file
 from mindgauge.errors import UserError
 from mindgauge.files import sha256_file, write_json
 from mindgauge.gguf_header import read_header, tensor_hashes
@@ -29,6 +29,9 @@ MAIN_TYPE = {
 MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
 # The others take Q6_K for the output, and with an importance matrix Q4_1 for the first layers of a Q4_0.
 OTHERS = {"Q6_K", "Q4_1"}
+
+# Of the size at 16 bits a weight: Q8_0 takes 8.5, the others less.
+MOST = 8.5 / 16
 
 
 def _type_names() -> dict[int, str]:
@@ -92,6 +95,7 @@ def quantise(source: Path, out: Path, quant: str, imatrix: Path | None = None) -
     is given. Raises UserError if llama.cpp refuses, or if the matrix is not one of this model."""
     import llama_cpp
 
+    disk.need(out, (source / "model.gguf").stat().st_size * MOST, "the quant")
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
     used = None

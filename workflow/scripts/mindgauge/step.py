@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mindgauge import progress
+from mindgauge import disk, progress
 from mindgauge.code import code_hash
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_text
@@ -164,9 +164,17 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
 
 @contextlib.contextmanager
 def exit_on_user_error() -> Any:
-    """Turns a UserError into its message on stderr, and of a job on the terminal of `make demo`, and exit status 1."""
+    """Turns a UserError, and a full disk, into its message on stderr, and of a job on the terminal of `make demo`, and exit status 1."""
     try:
         yield
     except UserError as error:
-        progress.tell(error.message())
-        raise SystemExit(1) from None
+        told = error
+    except OSError as error:
+        if not disk.full(error):
+            raise
+        where = str(error.filename) if error.filename else "the file system of the store, or of TMPDIR"
+        told = UserError("the disk is full; nothing half-written was kept", where=where, instead=disk.INSTEAD)
+    else:
+        return
+    progress.tell(told.message())
+    raise SystemExit(1)
