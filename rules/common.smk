@@ -31,6 +31,7 @@ STEPS = {
     "convert": ["model"],
     "imatrix": ["model"],
     "quantise": ["model", "quant"],
+    "choose": ["model"],
     "evaluate": ["model", "variant"],
     "baselines": [],
     "fidelity": ["model"],

@@ -46,6 +46,21 @@ rule make_quantise:
         "python workflow/scripts/quantise.py --entry {output} > {log} 2>&1"
 
 
+rule make_choose:
+    input:
+        needs_of("choose"),
+    output:
+        "results/.entries/choose/{model}/{key}",
+    log:
+        "results/logs/choose/{model}/{key}.log",
+    threads: 4
+    resources:
+        mem_mb=32000,
+        runtime=480,
+    shell:
+        "python workflow/scripts/choose.py --entry {output} --threads {threads} > {log} 2>&1"
+
+
 rule make_bundle:
     input:
         needs_of("bundle"),
@@ -89,6 +104,24 @@ rule view_imatrix:
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file imatrix.gguf > {log} 2>&1"
+
+
+ruleorder: view_choice > view_quant
+
+
+rule view_choice:
+    input:
+        EPOCH,
+        base_gate,
+        gates_of("choose"),
+        entry=stamp_of("choose"),
+    output:
+        "results/models/{model}/gguf/{model}-AUTO.gguf",
+    log:
+        "results/logs/view/choice/{model}.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
 
 rule view_quant:

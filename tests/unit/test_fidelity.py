@@ -7,7 +7,6 @@ from conftest import template
 from mindgauge import fidelity, gguf_header
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
-from mindgauge.files import read_json
 from mindgauge.gguf_header import read_header
 
 
@@ -34,15 +33,14 @@ def test_what_is_counted_of_a_row():
     assert found["kld"]["mean"] == pytest.approx(found["kld_answer"]["mean"] / 2, abs=1e-6)
 
 
-def measured(made, rows, out, gguf):
+def measured(made, rows, gguf):
     options = {"family": made["family"], "template": template(made["family"]), "context": 512, "rows": 3}
-    fidelity.measure(made["merge"], {"f16": gguf}, rows / "test.jsonl", out, **options)
-    return read_json(out / "logits.json")["variants"]["f16"]
+    return fidelity.compared(made["merge"], {"f16": gguf}, rows / "test.jsonl", **options)["variants"]["f16"]
 
 
 def test_damage_shows(made, rows, tmp_path):
     """One tensor's bytes overwritten, another end token, another template: each is seen, and an undamaged file shows none."""
-    whole = measured(made, rows, tmp_path, made["convert"] / "model.gguf")
+    whole = measured(made, rows, made["convert"] / "model.gguf")
     assert whole["kld"]["max"] < 1e-4 and whole["max_abs_logit"] < 1e-2 and whole["same_top"] >= whole["positions"] - 1
     assert whole["template"] and whole["end_token"]
     path = tmp_path / "model.gguf"
@@ -56,7 +54,7 @@ def test_damage_shows(made, rows, tmp_path):
     path.write_bytes(held)
     hashes = [gguf_header.tensor_hashes(of) for of in (made["convert"] / "model.gguf", path)]
     assert [name for name in hashes[0] if hashes[0][name] != hashes[1][name]] == ["blk.1.ffn_down.weight"]
-    flipped = measured(made, rows, tmp_path, path)
+    flipped = measured(made, rows, path)
     assert flipped["kld"]["mean"] > 100 * whole["kld"]["mean"] and flipped["max_abs_logit"] > 0.1
     chat = Chat.load(made["merge"], template(made["family"]), made["family"])
     other = Chat(chat.tokenizer, chat.template.replace("content", "contents"), made["family"])

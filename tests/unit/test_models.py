@@ -16,7 +16,7 @@ from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, evaluated, numbers, t
 from mindgauge import bundling, chat, converting, disk, fidelity, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, read_jsonl, sha256_file, write_jsonl
+from mindgauge.files import read_json, read_jsonl, sha256_file, write_json, write_jsonl
 from mindgauge.gates import Gates
 from mindgauge.gguf_header import read_header
 
@@ -189,7 +189,7 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     out.mkdir()
     ggufs = {"f16": made["convert"] / "model.gguf", "Q4_K_M": made["quantise"] / "model.gguf"}
     options = {"family": made["family"], "template": template(made["family"]), "context": 512, "rows": 4}
-    fidelity.measure(made["merge"], ggufs, rows / "test.jsonl", out, **options)
+    write_json(out / "logits.json", fidelity.compared(made["merge"], ggufs, rows / "test.jsonl", **options))
     judging.judge(
         entries, out / "logits.json", out, quants=["Q4_K_M"], gates=Gates().model_dump(), labels=scheme.to_dict()
     )

@@ -157,6 +157,7 @@ def inputs(tmp_path, scheme, gold):
         "train/eval_results.json": {"rows": 0},
         "merge/merge_check.json": {"fp32": {"max_abs_logit": 1e-6}, "bf16": {"same_top_token": 0.99}},
         "quantise/tensors.json": {
+            "quant": "Q4_K_M",
             "bits_per_weight": 5.1,
             "fallback_share": 0.0,
             "size_bytes": 1_500_000,
@@ -197,6 +198,14 @@ def inputs(tmp_path, scheme, gold):
                 "Q4_K_M": {
                     "gate": "fail",
                     "reasons": [],
+                    "choice": {
+                        "rows": 7,
+                        "passed": "Q4_K_M",
+                        "tries": [
+                            {"name": "Q2_K", "gate": "fail", "reasons": ["too far"], "kld_mean": 0.3, "size_bytes": 9},
+                            {"name": "Q4_K_M", "gate": "pass", "reasons": [], "kld_mean": 0.01, "size_bytes": 9},
+                        ],
+                    },
                     "token_parity": 1.0,
                     "logits": {
                         "positions": 900,

@@ -1,6 +1,7 @@
 """Every GGUF of a model beside the merged model, token by token -> logits.json."""
 
 from mindgauge import fidelity
+from mindgauge.files import write_json
 from mindgauge.step import Step, run
 
 
@@ -9,9 +10,10 @@ def work(step: Step) -> None:
     params = dict(step.params)
     ggufs = dict(zip(params.pop("variants"), step.lists["gguf"], strict=True))
     files = {name: entry / "model.gguf" for name, entry in ggufs.items()}
-    fidelity.measure(
-        step.inputs["merge"], files, step.inputs["sft"] / "test.jsonl", step.out, threads=step.threads, **params
+    found = fidelity.compared(
+        step.inputs["merge"], files, step.inputs["sft"] / "test.jsonl", threads=step.threads, **params
     )
+    write_json(step.out / "logits.json", found)
 
 
 if __name__ == "__main__":

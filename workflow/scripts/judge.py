@@ -1,6 +1,7 @@
 """All variants of a model -> comparisons, the gates' decision, and the table of errors."""
 
 from mindgauge import judging
+from mindgauge.files import read_json
 from mindgauge.step import Step, run
 
 
@@ -10,7 +11,9 @@ def work(step: Step) -> None:
     entries = dict(zip(variants, step.lists["evaluate"], strict=True))
     entries["tfidf"] = step.inputs["baselines"] / "tfidf"
     options = {name: step.params[name] for name in ("quants", "gates", "labels")}
-    judging.judge(entries, step.inputs["fidelity"] / "logits.json", step.out, **options)
+    chosen = step.inputs.get("choose")
+    choice = read_json(chosen / "choice.json") if chosen else None
+    judging.judge(entries, step.inputs["fidelity"] / "logits.json", step.out, **options, choice=choice)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,9 @@ def bundle(
             where=f"results/models/{model}/eval/gates.json",
             instead=f"what stands there beside each reason; or, in the knowledge of it, `bundle: {{despite_gates: [{model}/{quant}]}}` in the config",
         )
-    gguf = f"{model}-{quant}.gguf"
+    # Of AUTO the one that was chosen: what leaves is called what it is.
+    made = read_json(inputs["quantise"] / "tensors.json")["quant"]
+    gguf = f"{model}-{made}.gguf"
     try:
         os.link(inputs["quantise"] / "model.gguf", out / gguf)
     except OSError:  # another file system
@@ -154,7 +156,7 @@ def bundle(
         out / "bundle.json",
         {
             "model": model,
-            "quant": quant,
+            "quant": made,
             "family": stanza["family"],
             "context": stanza["context"],
             "view": sft["view"],
@@ -162,7 +164,7 @@ def bundle(
             "labels": scheme.to_dict(),
         },
     )
-    write_text(out / "README.md", card(model, quant, stanza, used, metrics, decision, scheme, notice, sft["view"]))
+    write_text(out / "README.md", card(model, made, stanza, used, metrics, decision, scheme, notice, sft["view"]))
     base = f"Base model: {stanza['hub'] or 'local directory'}, licence {stanza['licence']}"
     write_text(out / "NOTICES.md", notices(base, used))
     write_json(out / "metrics.json", metrics)

@@ -17,13 +17,11 @@ from mindgauge.backends import BACKENDS
 from mindgauge.errors import UserError
 from mindgauge.gates import Gates
 from mindgauge.labels import Scheme
+from mindgauge.quants import AUTO, QUANTS, WITH_IMATRIX, WITHOUT_IMATRIX, Quant
 from mindgauge.readers.psysuicide import CLASSES
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
-Quant = Literal["Q2_K", "Q3_K_M", "Q4_0", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0", "IQ4_NL", "IQ4_XS"]
-# llama.cpp rounds its blocks by their largest weight, whatever the importance of the others.
-WITHOUT_IMATRIX = frozenset({"Q8_0"})
 Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "alpaca", "messages", "table"]
 FAMILIES = ("deepseek-r1", "qwen3", "llama3", "gemma3", "mistral")
 
@@ -232,6 +230,20 @@ class Quantise(Section):
     )
     imatrix_rows: int = Field(256, ge=1, description="Training rows that the importance matrix is collected from.")
     imatrix_seed: int = Field(20261124, description="Seed of their choice.")
+    auto: list[str] = Field(
+        ["Q4_K_M", "Q4_K_L", "Q5_K_M", "Q8_0"],
+        min_length=1,
+        description="What the quant `AUTO` tries, in this order, until one passes the gates that hold it against the merged model, on validation rows; the last if none does. `<quant>+imatrix` takes the importance matrix even where `imatrix` is false.",
+    )
+
+    @field_validator("auto")
+    @classmethod
+    def _known(cls, given: list[str]) -> list[str]:
+        for name in given:
+            quant = name.removesuffix(WITH_IMATRIX)
+            if quant not in QUANTS or (quant != name and quant in WITHOUT_IMATRIX):
+                raise ValueError(f"{name!r} is none of {', '.join(QUANTS)} (or one of them with {WITH_IMATRIX})")
+        return given
 
 
 class Evaluate(Section):
@@ -302,7 +314,9 @@ class Model(Section):
         min_length=2,
         description="Train once with each of these seeds, as models `<name>-seed<n>`; the report tells how far their figures differ.",
     )
-    quants: list[Quant] | None = Field(None, description="Quants of this model; as `quants` of the config if absent.")
+    quants: list[Quant | Literal["AUTO"]] | None = Field(
+        None, description="Quants of this model; as `quants` of the config if absent."
+    )
     train: dict[str, Any] = Field({}, description="Training numbers of this model, over those of the section `train`.")
 
 
@@ -314,7 +328,11 @@ class Config(Section):
     label: Label = Field(Label(), description="The labeller.")
     sft: Sft = Field(Sft(), description="The supervised rows.")
     train: Train = Field(Train(), description="Training numbers for all models.")
-    quants: list[Quant] = Field(["Q4_K_M"], min_length=1, description="What every model is quantised to.")
+    quants: list[Quant | Literal["AUTO"]] = Field(
+        ["Q4_K_M"],
+        min_length=1,
+        description="What every model is quantised to. `AUTO` stands for the first of `quantise.auto` that passes; `Q4_K_L` and `Q5_K_L` keep embeddings and output at Q8_0.",
+    )
     quantise: Quantise = Field(Quantise(), description="Quantising.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
     gates: Gates = Field(Gates(), description="What decides `release: pass` or `fail`.")
@@ -605,7 +623,7 @@ class Settings:
 
     def quant(self, name: str, quant: str) -> str:
         """The quant, if it is one llama.cpp makes here. Raises UserError listing the valid ones."""
-        valid = Quant.__args__  # type: ignore[attr-defined]
+        valid = (*QUANTS, AUTO)
         if quant not in valid:
             raise UserError(
                 f"there is no quant {quant!r}", where=f"a target of {name}", instead=f"one of {', '.join(valid)}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from mindgauge import inference
 from mindgauge.answers import AnswerError, canonical, parse
 from mindgauge.chat import Chat
 from mindgauge.code import code_hash
+from mindgauge.engines import Choice
 from mindgauge.figures import figures, rows_sha256
 from mindgauge.files import files_below, read_jsonl, sha256_file, write_json, write_jsonl
 from mindgauge.inference import Prompt, Reply
@@ -74,6 +75,20 @@ def read_reply(scheme: Scheme, reply: Reply) -> Answered:
         leaked = "<think>" in reply.text or "</think>" in reply.text
         fault = "reasoning instead of an answer" if leaked else str(error) if reply.stopped else f"no end; {error}"
         return Answered(None, stopped=reply.stopped, fault=fault)
+
+
+def held_answers(choices: Iterable[Choice], total: int) -> list[Answered]:
+    """The answers in `total` choices over the valid ones."""
+    return [
+        Answered(
+            dict(choice.labels),
+            {
+                name: {str(value): round(p, DIGITS) for value, p in of.items()}
+                for name, of in choice.probabilities.items()
+            },
+        )
+        for choice in Progress(choices, total=total, what="rows, held to valid answers")
+    ]
 
 
 def rows_of(held: list[dict[str, Any]], answers: Sequence[Answered]) -> list[dict[str, Any]]:
@@ -256,16 +271,7 @@ def evaluate(
     else:
         choices = inference.held_hf(chat, loaded, everything, scheme, batch_size)
     start = time.monotonic()
-    held = [
-        Answered(
-            dict(choice.labels),
-            {
-                name: {str(value): round(p, DIGITS) for value, p in of.items()}
-                for name, of in choice.probabilities.items()
-            },
-        )
-        for choice in Progress(choices, total=len(everything), what="rows, held to valid answers")
-    ]
+    held = held_answers(choices, len(everything))
     held_seconds = time.monotonic() - start
     given: Given = {name: {} for name in SETS}
     for way, answers, names in (("free", free, JUDGED), ("constrained", held, SETS)):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
-from mindgauge.files import read_jsonl, write_json
+from mindgauge.files import read_jsonl
 from mindgauge.gguf_header import read_header
 from mindgauge.progress import Progress
 from mindgauge.store import digest
@@ -117,20 +117,20 @@ def header(path: Path, chat: Chat) -> dict[str, bool]:
     }
 
 
-def measure(
+def compared(
     merged: Path,
     ggufs: dict[str, Path],
     rows_file: Path,
-    out: Path,
     *,
     family: str,
     template: str,
     context: int,
     rows: int,
     threads: int = 1,
-) -> None:
-    """Writes logits.json: for each GGUF, against the merged model on `rows` of the file's rows, rendered with their answers, what
-    `Gap.figures` and `header` tell. The rows are those whose ids' hashes are least: the same on every machine, of no order."""
+) -> dict[str, Any]:
+    """For each GGUF (`variants`), against the merged model on `rows` of the file's rows, rendered with their answers, what
+    `Gap.figures` and `header` tell. The rows are those whose ids' hashes are least: the same on every machine, of no order.
+    Raises UserError if there is no row."""
     import torch
 
     torch.set_num_threads(threads)
@@ -148,11 +148,8 @@ def measure(
         for name, logits in zip(ggufs, others, strict=True):
             width = min(reference.shape[1], logits.shape[1])  # rows of padding that a converter leaves out or adds
             gaps[name].add(reference[:, :width], logits[:, :width], len(example.prompt) - 1)
-    write_json(
-        out / "logits.json",
-        {
-            "rows": len(ids),
-            "tokens": sum(map(len, ids)),
-            "variants": {name: {**gaps[name].figures(), **header(path, chat)} for name, path in ggufs.items()},
-        },
-    )
+    return {
+        "rows": len(ids),
+        "tokens": sum(map(len, ids)),
+        "variants": {name: {**gaps[name].figures(), **header(path, chat)} for name, path in ggufs.items()},
+    }

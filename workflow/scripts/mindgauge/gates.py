@@ -375,6 +375,21 @@ def verify(
     return checks
 
 
+def chosen(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """The check of the quant AUTO by choosing.choose's choice.json: did one of those tried pass on the validation rows?"""
+    names = ", ".join(one["name"] for one in choice["tries"])
+    return _check(
+        "auto",
+        "min",
+        1.0,
+        float(choice["passed"] is not None),
+        None,
+        None,
+        of=f"one of the quants tried on {choice['rows']} validation rows ({names}) passes",
+        instead="more quants in quantise.auto; why each failed stands in verify.json",
+    )
+
+
 def outcome(gates: Gates, checks: Sequence[Mapping[str, Any]]) -> Literal["pass", "fail"]:
     """What the checks come to: whether one of them stands in the way."""
     stands = {"fail", "undecided"} if gates.undecided == "fail" else {"fail"}

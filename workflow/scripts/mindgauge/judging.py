@@ -8,9 +8,10 @@ from mindgauge import errors_table
 from mindgauge.comparisons import compare, corrected
 from mindgauge.figures import figures
 from mindgauge.files import read_json, read_jsonl, sha256_file, write_json
-from mindgauge.gates import Gates, decide, outcome, verify
+from mindgauge.gates import Gates, chosen, decide, outcome, verify
 from mindgauge.labels import Scheme
 from mindgauge.predictions import Predictions, from_rows
+from mindgauge.quants import AUTO
 from mindgauge.result_schema import Figures
 
 WAY = "constrained"
@@ -41,13 +42,14 @@ def judge(
     quants: list[str],
     gates: dict[str, Any],
     labels: dict[str, Any],
+    choice: dict[str, Any] | None = None,
 ) -> None:
     """Writes comparison.json (test and gold -> a list of comparisons, `views` -> each variant on the test rows in the view it is
     trained on and in the other; Holm's correction over each list), gates.json (variant -> what the gates say, on the test rows),
     verify.json (each GGUF against the merged model) and errors.csv (of the first quant, missed risk cases first; no text).
 
-    `entries`: variant -> its evaluation, with the baseline tfidf; `fidelity`: logits.json of fidelity.measure. Answers held to the
-    valid ones are compared.
+    `entries`: variant -> its evaluation, with the baseline tfidf; `fidelity`: logits.json of the step fidelity;
+    `choice`: choice.json of choosing.choose, if a quant is AUTO. Answers held to the valid ones are compared.
     """
     scheme, thresholds = Scheme.from_dict(labels), Gates.model_validate(gates)
     found: dict[str, list[dict[str, Any]]] = {}
@@ -80,6 +82,7 @@ def judge(
             next((of for of in found["test"] if (of["first"], of["second"]) == ("merged", name)), None),
             measured["variants"][name],
             metrics[name]["token_parity"],
+            choice if name == AUTO else None,
         )
         for name in ("f16", *quants)
     }
@@ -104,13 +107,17 @@ def _verified(
     comparison: dict[str, Any] | None,
     measured: dict[str, Any],
     parity: float | None,
+    choice: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """What verify.json says of a GGUF."""
     free, merged_free = figures_of[name].get("free"), figures_of["merged"].get("free")
     checks = verify(gates, free, merged_free, comparison, measured, parity, quantised=name != "f16")
+    if choice:
+        checks.append(chosen(choice))
     return {
         "gate": outcome(gates, checks),
         "reasons": [check["reason"] for check in checks if check["status"] != "pass"],
+        "choice": choice,
         "token_parity": parity,
         "logits": measured,
         "flips": comparison["flips"] if comparison else None,

@@ -10,10 +10,11 @@ from typing import Any
 
 from mindgauge import raw, readers
 from mindgauge.backends import BACKENDS
-from mindgauge.config import WITHOUT_IMATRIX, Settings, Voter, read_yaml
+from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
+from mindgauge.quants import AUTO, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
 
@@ -344,12 +345,53 @@ class Plan:
     def _takes_imatrix(self, quant: str) -> bool:
         return self.settings.config.quantise.imatrix and quant not in WITHOUT_IMATRIX
 
+    def _has_imatrix(self, model: str) -> bool:
+        quants = self.settings.quants(model)
+        return any(self._takes_imatrix(quant) for quant in quants if quant != AUTO) or (
+            AUTO in quants and any(one["imatrix"] for one in self._tries())
+        )
+
     def _quantise(self, model: str, quant: str) -> Any:
         params = {"model": model, "quant": self.settings.quant(model, quant)}
         inputs = {"convert": self._key("convert", model)}
         if self._takes_imatrix(quant):
             inputs["imatrix"] = self._key("imatrix", model)
         return "gguf", params, inputs, {}
+
+    def _tries(self) -> list[dict[str, Any]]:
+        """What AUTO tries: quants, and whether with an importance matrix."""
+        found = []
+        for name in self.settings.config.quantise.auto:
+            quant = name.removesuffix(WITH_IMATRIX)
+            found.append({"quant": quant, "imatrix": quant != name or self._takes_imatrix(quant)})
+        return found
+
+    def _choose(self, model: str) -> Any:
+        stanza, tries = self.settings.model(model), self._tries()
+        options = self.settings.config.evaluate
+        params = {
+            "tries": tries,
+            "gates": self.settings.config.gates.model_dump(),
+            "labels": self.labels,
+            "template": self._template(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            **options.model_dump(include={"max_new_tokens", "batch_size"}),
+            "rows": options.fidelity_rows,
+        }
+        inputs = {
+            "convert": self._key("convert", model),
+            "merge": self._key("merge", model),
+            "evaluate": self._key("evaluate", model, "merged"),
+            "sft": self._content("sft", "val.jsonl"),
+        }
+        if any(one["imatrix"] for one in tries):
+            inputs["imatrix"] = self._key("imatrix", model)
+        return "evaluate", params, inputs, {}
+
+    def _quant(self, model: str, quant: str) -> Input:
+        """The entry that holds a quant."""
+        return self._key("choose", model) if quant == AUTO else self._key("quantise", model, quant)
 
     def variants(self, model: str) -> list[str]:
         """Every variant of a model that is evaluated."""
@@ -366,7 +408,7 @@ class Plan:
         if variant == "merged":
             return {"weights": merged, "tokenizer": merged}
         # llama.cpp's own ids must equal those of the merged model's tokenizer.
-        weights = self._key("convert", model) if variant == "f16" else self._key("quantise", model, variant)
+        weights = self._key("convert", model) if variant == "f16" else self._quant(model, variant)
         return {"weights": weights, "tokenizer": merged}
 
     def _judged_by(self) -> dict[str, Any]:
@@ -404,7 +446,7 @@ class Plan:
             "rows": self.settings.config.evaluate.fidelity_rows,
         }
         inputs = {"merge": self._key("merge", model), "sft": self._content("sft", "test.jsonl")}
-        made = [self._key("convert", model), *(self._key("quantise", model, quant) for quant in quants)]
+        made = [self._key("convert", model), *(self._quant(model, quant) for quant in quants)]
         return "evaluate", params, inputs, {"gguf": made}
 
     def _judge(self, model: str) -> Any:
@@ -417,6 +459,8 @@ class Plan:
         }
         evaluated = [self._key("evaluate", model, variant) for variant in variants]
         inputs = {"baselines": self._key("baselines"), "fidelity": self._key("fidelity", model)}
+        if AUTO in params["quants"]:
+            inputs["choose"] = self._key("choose", model)
         return "baselines", params, inputs, {"evaluate": evaluated}
 
     def _bundle(self, model: str, quant: str) -> Any:
@@ -433,7 +477,7 @@ class Plan:
             "despite_gates": bool({model, f"{model}/{quant}"} & {*self.settings.config.bundle.despite_gates}),
         }
         inputs = {
-            "quantise": self._key("quantise", model, quant),
+            "quantise": self._quant(model, quant),
             "evaluate": self._key("evaluate", model, quant),
             "judge": self._key("judge", model),
             "minimise": self._content("minimised", "unified_min.jsonl"),
@@ -473,7 +517,7 @@ class Plan:
             "ingest": [self._key("ingest", source) for source in config.sources],
             "train": [self._key("train", model) for model in models],
             "merge": [self._key("merge", model) for model in models],
-            "quantise": [self._key("quantise", *pair) for pair in quantised],
+            "quantise": [self._quant(*pair) for pair in quantised],
             "evaluate": [self._key("evaluate", *pair) for pair in evaluated],
             "judge": [self._key("judge", model) for model in models],
         }
@@ -528,10 +572,11 @@ class Plan:
             add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
             add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
             found.append((f"models/{model}/gguf/{model}-f16.gguf", "convert", (model,), "model.gguf"))
-            if any(map(self._takes_imatrix, settings.quants(model))):
+            if self._has_imatrix(model):
                 found.append((f"models/{model}/gguf/{model}-imatrix.gguf", "imatrix", (model,), "imatrix.gguf"))
             for quant in settings.quants(model):
-                found.append((f"models/{model}/gguf/{model}-{quant}.gguf", "quantise", (model, quant), "model.gguf"))
+                step, names = ("choose", (model,)) if quant == AUTO else ("quantise", (model, quant))
+                found.append((f"models/{model}/gguf/{model}-{quant}.gguf", step, names, "model.gguf"))
                 add(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")
             for variant in self.variants(model):
                 found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))

@@ -10,25 +10,7 @@ from mindgauge.errors import UserError
 from mindgauge.files import sha256_file, write_json
 from mindgauge.gguf_header import read_header, tensor_hashes
 from mindgauge.imatrix_file import Matrix
-
-# The tensor type a quant stands for; rows not divisible by 256 fall back to another one.
-MAIN_TYPE = {
-    "Q2_K": "Q2_K",
-    "Q3_K_M": "Q3_K",
-    "Q4_0": "Q4_0",
-    "Q4_K_S": "Q4_K",
-    "Q4_K_M": "Q4_K",
-    "Q5_K_S": "Q5_K",
-    "Q5_K_M": "Q5_K",
-    "Q6_K": "Q6_K",
-    "Q8_0": "Q8_0",
-    "IQ4_NL": "IQ4_NL",
-    "IQ4_XS": "IQ4_XS",
-}
-# A K-quant mixes these on purpose (…_M keeps some tensors at more bits): they are no fallback.
-MIXED = {"Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_XS"}
-# The others take Q6_K for the output, and with an importance matrix Q4_1 for the first layers of a Q4_0.
-OTHERS = {"Q6_K", "Q4_1"}
+from mindgauge.quants import OUTER, meant
 
 # Of the size at 16 bits a weight: Q8_0 takes 8.5, the others less.
 MOST = 8.5 / 16
@@ -60,12 +42,7 @@ def tensors(path: Path, quant: str | None) -> dict[str, Any]:
         weights[kind] += tensor.elements
         if len(tensor.shape) > 1:
             matrices += tensor.elements
-            allowed = (
-                {MAIN_TYPE[quant]} | (MIXED if "K" in quant or quant.startswith("IQ4_XS") else OTHERS)
-                if quant
-                else {kind}
-            )
-            fell_back += 0 if kind in allowed else tensor.elements
+            fell_back += tensor.elements if quant and kind not in meant(quant) else 0
     total = sum(weights.values())
     return {
         "quant": quant or "F16",
@@ -97,7 +74,9 @@ def quantise(source: Path, out: Path, quant: str, imatrix: Path | None = None) -
 
     disk.need(out, (source / "model.gguf").stat().st_size * MOST, "the quant")
     params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
+    params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{OUTER.get(quant, quant)}")
+    if quant in OUTER:
+        params.token_embedding_type = params.output_tensor_type = llama_cpp.GGML_TYPE_Q8_0
     used = None
     if imatrix is not None:
         matrix = imatrix_file.read(imatrix)
