@@ -215,6 +215,21 @@ def test_a_model_labels_and_new_records_alone_are_asked(first):
     assert not {"make_label", "make_label_by_model", *COSTLY} & set(first.ran("all"))
 
 
+def test_auto_takes_the_first_quant_that_passes_and_says_which(first):
+    (first.root / "auto.yaml").write_text(
+        "quants: [AUTO]\nmodels: [tiny-llama]\nquantise: {auto: [Q2_K, Q8_0]}\n"
+        "gates: {kld_mean_max: 0.001, qwk_drop_max: null, risk_lost_max: null}"
+    )
+    ran = set(first.ran("all", overlays=("auto.yaml",)))
+    assert "make_choose" in ran and not ran & {"make_train", "make_merge", "make_convert", "make_quantise"}
+    model = first.root / "results/models/tiny-llama"
+    choice = json.loads((model / "gguf/verify.json").read_text())["variants"]["AUTO"]["choice"]
+    assert [one["gate"] for one in choice["tries"]] == ["fail", "pass"] and choice["passed"] == "Q8_0"
+    assert (model / "bundle/AUTO/tiny-llama-Q8_0.gguf").is_file()
+    assert "AUTO: Q8_0" in (first.root / "results/report/index.html").read_text()
+    assert not COSTLY & set(first.ran("all"))
+
+
 def test_verify_names_damage_and_the_next_run_mends_it(first):
     assert "0 wrong" in first.snakemake("verify")
     target = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()
