@@ -2,6 +2,8 @@
 # Creates .venv from the lock. The lock is used as constraints, never as requirements: so pip takes a CPU build of torch
 # where its own configuration offers one, and the CUDA build elsewhere.
 #   MINDGAUGE_CACHE   where the wheel built of llama-cpp-python is kept (default: ~/.cache/mindgauge)
+#   MINDGAUGE_NATIVE  1: build llama-cpp-python for this CPU (AVX-512 …), faster, and useless on others; 0: AVX2, for all
+#                     (default: as last time in this clone, else 0)
 #   PYTHON            the interpreter (default: python3.11 if there is one, else python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,14 +13,20 @@ python=${PYTHON:-$(command -v python3.11 || command -v python3)}
   || { echo "setup: $python is not Python 3.11 or 3.12; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 command -v c++ >/dev/null || { echo "setup: no C++ compiler (c++) found; on Debian: apt-get install g++" >&2; exit 1; }
 
+native=${MINDGAUGE_NATIVE:-$(cat .venv/.native 2>/dev/null || echo 0)} build=OFF
+wheels=$cache/wheels/$("$python" -c 'import sys, platform; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")')
+if [ "$native" = 1 ]; then
+  # A wheel for each kind of CPU, since clusters share their homes.
+  build=ON
+  wheels=$wheels-$({ grep -m1 -E '^(flags|Features)' /proc/cpuinfo 2>/dev/null || uname -mp; } | sha256sum | cut -c1-8)
+fi
 stamp=.venv/.installed
-want=$(cat envs/lock.txt envs/sdist.lock pyproject.toml envs/setup.sh | sha256sum)
+want=$({ cat envs/lock.txt envs/sdist.lock pyproject.toml envs/setup.sh; echo "$wheels"; } | sha256sum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=".venv/bin/python -m pip --disable-pip-version-check -q"
 version=$(sed -n 's/^llama-cpp-python==//p' envs/lock.txt)
-wheels=$cache/wheels/$("$python" -c 'import sys, platform; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")')
 mkdir -p "$wheels"
 
 # The sdist is kept too: the official HF-to-GGUF converter lies only in it (docs/reproducibility.md).
@@ -34,9 +42,12 @@ fi
 if ! ls "$wheels"/llama_cpp_python-"$version"-*.whl >/dev/null 2>&1; then
   echo "setup: building llama-cpp-python $version once (about 3 minutes on 2 cores); kept in $wheels"
   # A native build may die on another CPU of the cluster: AVX2 and FMA stay on without it.
-  CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF" $pip wheel --no-deps -w "$wheels.part" "$sdist"
+  CMAKE_ARGS="-DGGML_NATIVE=$build -DLLAVA_BUILD=OFF" $pip wheel --no-deps -w "$wheels.part" "$sdist"
   mv "$wheels.part"/*.whl "$wheels"/ && rmdir "$wheels.part"
 fi
 echo "setup: installing the locked packages into .venv"
+# Of the same version, so pip would keep a build that is there.
+[ -f "$stamp" ] && $pip install --no-deps --force-reinstall "$wheels"/llama_cpp_python-"$version"-*.whl
 $pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,report,serve,dev]'
+echo "$native" > .venv/.native
 echo "$want" > "$stamp"

@@ -57,7 +57,7 @@ def test_the_first_that_passes_on_validation_rows_is_taken(made, rows, merged, s
     assert choice["passed"] is None and (choice["rows"], coarse["gate"], fine["gate"]) == (4, "fail", "fail")
     assert coarse["kld_mean"] > fine["kld_mean"] > 1e-9 and "divergence" in coarse["reasons"][0]
     assert tensors["quant"] == "Q8_0"  # the last, which the gates then refuse
-    assert chosen(choice)["status"] == "fail" and "Q2_K, Q8_0" in chosen(choice)["reason"]
+    assert chosen(choice)["status"] == "fail" and "none passes, of Q2_K, Q8_0" in chosen(choice)["reason"]
 
     between = (coarse["kld_mean"] + fine["kld_mean"]) / 2
     choice, tensors, gguf = chose(

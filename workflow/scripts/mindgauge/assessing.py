@@ -1,7 +1,5 @@
 """A bundle at work: what a student says -> labels, asked exactly as the model was trained and evaluated, held to the valid answers."""
 
-import contextlib
-import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -167,9 +165,7 @@ class Assessor:
     def __init__(self, bundle: Bundle, *, records: int = 1, threads: int | None = None) -> None:
         """Loads the model, to answer up to `records` together. Raises UserError if it cannot be loaded."""
         self.bundle = bundle
-        # Without weights it knows of no trained context and warns of any; nothing is evaluated in this one.
-        with contextlib.redirect_stderr(io.StringIO()):
-            vocabulary = load_gguf(bundle.weights, bundle.context, weights=False)
+        vocabulary = load_gguf(bundle.weights, bundle.context, weights=False)
         if vocabulary.metadata.get("tokenizer.chat_template") != bundle.template:
             raise UserError(
                 "chat_template.jinja is not the template in the GGUF", where=str(bundle.weights), instead=AGAIN

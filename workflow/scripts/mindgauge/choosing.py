@@ -48,10 +48,11 @@ def choose(
     choice.json: `passed` (its name, or null) and what was found of each that was tried.
 
     Asked are the gates that hold a GGUF against the merged model (gates.verify) but the one on free answers, which the merged model
-    gives to test rows alone. `inputs`: convert, merge, sft, evaluate (of the merged model), and imatrix if a try wants it. Raises
+    gives to test rows alone; what rests on too few validation rows to be decided stands in no quant's way here. `inputs`: convert, merge, sft, evaluate (of the merged model), and imatrix if a try wants it. Raises
     UserError if there are no validation rows.
     """
-    scheme, thresholds = Scheme.from_dict(labels), Gates.model_validate({**gates, "free_drop_max": None})
+    scheme = Scheme.from_dict(labels)
+    thresholds = Gates.model_validate({**gates, "free_drop_max": None, "undecided": "pass"})
     chat = Chat.load(inputs["merge"], template, family)
     file = inputs["sft"] / "val.jsonl"
     held = list(read_jsonl(file))
@@ -80,7 +81,7 @@ def choose(
             threads=threads,
         )["variants"][name]
         checks = verify(thresholds, None, None, compare(before, answers), measured, parity, quantised=True)
-        reasons = [check["reason"] for check in checks if check["status"] != "pass"]
+        reasons = [check["reason"] for check in checks if check["status"] == "fail"]
         gate = outcome(thresholds, checks)
         print(f"{name}: {gate} {'; '.join(reasons)}".rstrip(), file=sys.stderr, flush=True)
         found.append(

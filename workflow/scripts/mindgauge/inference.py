@@ -1,6 +1,8 @@
 """Asking a model in two ways, by transformers or llama.cpp, on the same prompt ids: free greedy generation, as an app without a
 grammar would see it, and answers held to exactly the valid ones, with a probability for each value."""
 
+import contextlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +120,11 @@ def load_gguf(path: Path, context: int, *, weights: bool = True, seed: int = 0) 
     """A llama.cpp model; without `weights` its vocabulary and key-values alone. Raises UserError if it cannot be loaded."""
     from llama_cpp import Llama
 
+    # Without weights it knows of no trained context and warns of any; nothing is evaluated in this one.
+    quiet = contextlib.nullcontext() if weights else contextlib.redirect_stderr(io.StringIO())
     try:
-        return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=seed, vocab_only=not weights, verbose=False)
+        with quiet:
+            return Llama(str(path), n_ctx=context, n_gpu_layers=-1, seed=seed, vocab_only=not weights, verbose=False)
     except ValueError:
         raise UserError(
             "llama.cpp cannot load this file", where=str(path), instead="a complete GGUF of a causal language model"
