@@ -35,7 +35,14 @@ def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # A tiny model of each family, for real, a few steps each.
 
-FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
+FAMILIES = {
+    "tiny-qwen2": "deepseek-r1",
+    "tiny-qwen3": "qwen3",
+    "tiny-llama": "llama3",
+    "tiny-gemma3": "gemma3",
+    "tiny-mistral": "mistral",
+}
+SLOW = ("tiny-qwen3", "tiny-gemma3", "tiny-mistral")
 INSTRUCTION = "读学生的话，输出一行 JSON。"
 STRINGS = [
     "我睡不着😢，怎么办？",
@@ -101,7 +108,7 @@ def bases(tmp_path_factory, scheme):
 
 
 @pytest.fixture(
-    scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)]
+    scope="session", params=[pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
 )
 def made(request, tmp_path_factory, bases, rows):
     """One model through train, merge, convert and quantise."""
