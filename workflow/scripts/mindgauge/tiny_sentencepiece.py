@@ -22,7 +22,7 @@ class Trained:
 
     model: bytes
     vocabulary: dict[str, int]
-    merges: list[tuple[str, str]]
+    merges: Any
     whole: dict[int, tuple[str, bool]]
 
 
@@ -53,7 +53,7 @@ def trained(texts: Iterable[str], size: int, controls: list[str], users: list[st
     )
     with tempfile.NamedTemporaryFile(suffix=".model") as file:
         Path(file.name).write_bytes(out.getvalue())
-        found = SentencePieceExtractor(file.name).extract(BPE)
+        found: Any = SentencePieceExtractor(file.name).extract(BPE)  # a dict, whatever its annotation says
     special = {token.content: token.special for token in found["additional_special_tokens"]}
     whole = {number: (piece, special[piece]) for piece, number in found["vocab"].items() if piece in special}
     return Trained(out.getvalue(), found["vocab"], found["merges"], whole)
