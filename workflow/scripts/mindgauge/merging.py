@@ -33,9 +33,8 @@ def _tokenizer(base: Path, out: Path, chat: Chat) -> None:
     config["chat_template"] = chat.template
     config["eos_token"] = chat.end
     if (out / "tokenizer.model").is_file():
-        config["add_prefix_space"] = (
-            False  # the converter passes it on: llama.cpp would take a SentencePiece to have one
-        )
+        # The converter passes it on; llama.cpp takes a SentencePiece vocabulary to have a prefix unless told.
+        config["add_prefix_space"] = False
     if (out / "tokenizer.json").is_file():
         state = json.loads((out / "tokenizer.json").read_text(encoding="utf-8"))
         changed = dummy_prefix.without(state)
