@@ -35,7 +35,14 @@ def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # A tiny model of each family, for real, a few steps each.
 
-FAMILIES = {"tiny-qwen2": "deepseek-r1", "tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
+FAMILIES = {
+    "tiny-qwen2": "deepseek-r1",
+    "tiny-qwen3": "qwen3",
+    "tiny-llama": "llama3",
+    "tiny-gemma3": "gemma3",
+    "tiny-mistral": "mistral",
+}
+SLOW = ("tiny-qwen3", "tiny-gemma3", "tiny-mistral")
 INSTRUCTION = "读学生的话，输出一行 JSON。"
 STRINGS = [
     "我睡不着😢，怎么办？",
@@ -101,7 +108,7 @@ def bases(tmp_path_factory, scheme):
 
 
 @pytest.fixture(
-    scope="session", params=["tiny-qwen2", "tiny-llama", pytest.param("tiny-qwen3", marks=pytest.mark.slow)]
+    scope="session", params=[pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
 )
 def made(request, tmp_path_factory, bases, rows):
     """One model through train, merge, convert and quantise."""
@@ -111,8 +118,10 @@ def made(request, tmp_path_factory, bases, rows):
     for path in parts.values():
         path.mkdir()
     options = {"family": family, "template": template(family), "context": 512}
-    # Long enough that it writes its answers in the tokens it was trained on, whatever others a grammar allows.
-    enough = numbers(max_steps=48, eval_steps=24, save_steps=24)
+    # Long enough that it writes its answers in the tokens it was trained on, whatever others a grammar allows, and that no two
+    # values are so close that a quant's rounding decides.
+    steps = 96 if family in ("gemma3", "mistral") else 48
+    enough = numbers(max_steps=steps, eval_steps=24, save_steps=24)
     training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=enough, **options)
     merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
     described = gguf_metadata.described(name, rows, licence="MIT", base="owner/base", revision="abc", sources=SOURCES)

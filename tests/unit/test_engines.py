@@ -18,7 +18,8 @@ from mindgauge.labels import Scheme
 
 # Two values whose probabilities differ by less may change places with the company a record is evaluated in.
 TIE = 1e-3
-FAMILIES = {"tiny-qwen3": "qwen3", "tiny-llama": "llama3"}
+FAMILIES = {"tiny-qwen3": "qwen3", "tiny-llama": "llama3", "tiny-gemma3": "gemma3", "tiny-mistral": "mistral"}
+SLOW = ("tiny-gemma3", "tiny-mistral")
 # Values that share first tokens, and values of several tokens.
 HARD = {
     "fields": [
@@ -178,7 +179,9 @@ def test_transformers_refuses_what_it_cannot_ask(hard):
         hf.TransformersEngine(model, made)
 
 
-@pytest.fixture(scope="session", params=FAMILIES)
+@pytest.fixture(
+    scope="session", params=[pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
+)
 def pair(request, tmp_path_factory, scheme):
     """The same weights for both backends, hardly trained, and prompts of the family's template."""
     name, root = request.param, tmp_path_factory.mktemp("pair")

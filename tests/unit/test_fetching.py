@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import yaml
 
@@ -50,3 +52,15 @@ def test_no_network_is_explained(tmp_path):
 def test_a_directory_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match="no transformers model"):
         fetching.copy_local(tmp_path, tmp_path / "x")
+
+
+def test_a_sentencepiece_vocabulary_without_its_own_file_is_refused(bases, tmp_path):
+    for name in ("tiny-gemma3", "tiny-mistral"):
+        base = tmp_path / name
+        shutil.copytree(bases / name, base)
+        fetching.copy_local(base, tmp_path / "whole" / name)
+        assert (tmp_path / "whole" / name / "tokenizer.model").is_file()
+        (base / "tokenizer.model").unlink()
+        with pytest.raises(UserError, match=r"tokenizer\.model is missing"):
+            fetching.copy_local(base, tmp_path / "x")
+    fetching.copy_local(bases / "tiny-qwen2", tmp_path / "whole/tiny-qwen2")

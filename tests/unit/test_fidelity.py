@@ -41,7 +41,8 @@ def measured(made, rows, gguf):
 def test_damage_shows(made, rows, tmp_path):
     """One tensor's bytes overwritten, another end token, another template: each is seen, and an undamaged file shows none."""
     whole = measured(made, rows, made["convert"] / "model.gguf")
-    assert whole["kld"]["max"] < 1e-4 and whole["max_abs_logit"] < 1e-2 and whole["same_top"] >= whole["positions"] - 1
+    # Logits reach 15 here, and keys, values and activations are rounded to f16, by up to 1/2048 of each.
+    assert whole["kld"]["max"] < 1e-4 and whole["max_abs_logit"] < 2e-2 and whole["same_top"] >= whole["positions"] - 1
     assert whole["template"] and whole["end_token"]
     path = tmp_path / "model.gguf"
     held = bytearray((made["convert"] / "model.gguf").read_bytes())

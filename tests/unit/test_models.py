@@ -71,7 +71,7 @@ def test_every_template_puts_the_answer_after_the_generation_prompt(family):
         return made.render(messages=messages, add_generation_prompt=generate, bos_token="<bos>", raise_exception=refuse)
 
     whole, prompt = render([user, answer], False), render([user], True)
-    assert whole.startswith(prompt) and whole[len(prompt) :].strip(" ") == '{"a": 1}' + chat.END_TOKENS[family]
+    assert whole.startswith(prompt) and whole[len(prompt) :] == '{"a": 1}' + chat.END_TOKENS[family]
     assert "问\n句" in prompt and "think>\n\n</think" in prompt if family == "qwen3" else "think" not in prompt
     with pytest.raises(ValueError, match="only user and assistant"):
         render([{"role": "system", "content": "x"}, user], True)
@@ -102,7 +102,9 @@ def test_the_merged_model_says_what_the_adapter_says(made):
 def test_tokens_are_the_same_in_hf_and_llama_cpp(made, rows):
     talk = the_chat(made)
     llama = inference.load_gguf(made["convert"] / "model.gguf", 512)
-    for text in STRINGS:
+    lines = [line for path in sorted((ROOT / "data/sample/CPsyCounD").glob("*.txt")) for line in path.open()]
+    assert len(lines) > 200
+    for text in STRINGS + lines:
         assert llama.tokenize(text.encode(), add_bos=False, special=True) == talk.ids(text), text.encode(
             "unicode_escape"
         )
@@ -114,7 +116,12 @@ def test_the_gguf_carries_template_and_end_token(made):
     values = read_header(made["quantise"] / "model.gguf").values
     assert values["tokenizer.chat_template"] == template(made["family"])
     assert values["tokenizer.ggml.tokens"][values["tokenizer.ggml.eos_token_id"]] == chat.END_TOKENS[made["family"]]
-    assert values["tokenizer.ggml.pre"] == ("llama-bpe" if made["family"] == "llama3" else "qwen2")
+    sentencepiece = made["family"] in ("gemma3", "mistral")
+    assert values["tokenizer.ggml.model"] == ("llama" if sentencepiece else "gpt2")
+    if sentencepiece:
+        assert values["tokenizer.ggml.add_space_prefix"] is False
+    else:
+        assert values["tokenizer.ggml.pre"] == ("llama-bpe" if made["family"] == "llama3" else "qwen2")
 
 
 def test_the_quant_is_what_it_says(made):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mindgauge import dummy_prefix
 from mindgauge.errors import UserError
 
 # The token that ends an answer, a family. It differs from the base model's eos in some.
@@ -60,10 +61,12 @@ class Chat:
 
     @classmethod
     def load(cls, directory: Path, template: str, family: str) -> "Chat":
-        """The chat of a model directory, from its own tokenizer files."""
+        """The chat of a model directory, from its own tokenizer files; without a dummy prefix, if they have one."""
         from transformers import AutoTokenizer
 
-        return cls(AutoTokenizer.from_pretrained(str(directory), local_files_only=True), template, family)
+        tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+        dummy_prefix.remove(tokenizer)
+        return cls(tokenizer, template, family)
 
     def render(self, instruction: str, text: str, answer: str | None = None) -> str:
         """The prompt as a string, with the answer and its end token if one is given."""

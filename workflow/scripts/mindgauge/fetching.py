@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mindgauge.errors import UserError
-from mindgauge.files import files_below, sha256_file, write_text
+from mindgauge.files import files_below, read_json, sha256_file, write_text
 
 LOCK = Path("config/models.lock.yaml")
 # Weights as safetensors, configuration and tokenizer; no other framework's weights, no code.
@@ -18,7 +18,8 @@ PATTERNS = ("*.safetensors", "*.json", "tokenizer*", "*.model", "*.txt", "LICENS
 
 
 def copy_local(source: Path, out: Path) -> None:
-    """Copies a local model directory, hard links where possible. Raises UserError if it is no transformers model."""
+    """Copies a local model directory, hard links where possible. Raises UserError if it is no transformers model, or cannot be
+    converted for want of tokenizer.model."""
     names = [path for path in files_below(source) if any(path.match(pattern) for pattern in PATTERNS)]
     if not (source / "config.json").is_file() or not any(path.suffix == ".safetensors" for path in names):
         raise UserError(
@@ -26,10 +27,25 @@ def copy_local(source: Path, out: Path) -> None:
             where=str(source),
             instead="a directory with config.json and *.safetensors (for the demo: make demo makes them)",
         )
+    _check_vocabulary(source)
     for path in names:
         target = out / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+def _check_vocabulary(source: Path) -> None:
+    """Raises UserError if a vocabulary of SentencePiece's lacks its own file: llama.cpp's converter refuses it then (Gemma), or
+    takes its pieces without their scores (Mistral), and cuts some texts otherwise than transformers does."""
+    vocabulary = source / "tokenizer.json"
+    if not vocabulary.is_file() or (source / "tokenizer.model").is_file():
+        return
+    if read_json(vocabulary)["model"].get("byte_fallback"):
+        raise UserError(
+            "tokenizer.model is missing, without which this vocabulary cannot be converted to GGUF",
+            where=str(source),
+            instead="the base with tokenizer.model, as it was published, beside tokenizer.json",
+        )
 
 
 def download(hub: str, revision: str | None) -> tuple[Path, str]:

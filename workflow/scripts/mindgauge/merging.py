@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mindgauge import disk
+from mindgauge import disk, dummy_prefix
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl, write_json, write_text
@@ -25,13 +25,21 @@ TOKENIZER = (
 
 def _tokenizer(base: Path, out: Path, chat: Chat) -> None:
     """The base's original tokenizer files (transformers 5 saves them differently: unsloth#8444), with the pinned template
-    and the family's end token, so that whoever loads the model stops where training stopped."""
+    and the family's end token, so that whoever loads the model stops where training stopped; and without a dummy prefix."""
     for name in TOKENIZER:
         if (base / name).is_file():
             shutil.copyfile(base / name, out / name)
     config = json.loads((base / "tokenizer_config.json").read_text(encoding="utf-8"))
     config["chat_template"] = chat.template
     config["eos_token"] = chat.end
+    if (out / "tokenizer.model").is_file():
+        # The converter passes it on; llama.cpp takes a SentencePiece vocabulary to have a prefix unless told.
+        config["add_prefix_space"] = False
+    if (out / "tokenizer.json").is_file():
+        state = json.loads((out / "tokenizer.json").read_text(encoding="utf-8"))
+        changed = dummy_prefix.without(state)
+        if changed is not state:
+            write_text(out / "tokenizer.json", json.dumps(changed, ensure_ascii=False))
     write_json(out / "tokenizer_config.json", config)
     write_text(out / "chat_template.jinja", chat.template)
 

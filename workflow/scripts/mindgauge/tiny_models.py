@@ -1,16 +1,18 @@
 """Tiny base models of true architecture, so that the chain runs without a hub: random weights, then some seconds of
 next-token training on the sample's text. Without it there is nothing for a low-rank adapter to steer; they see no label.
 
-Their tokenizers are of the true kind (byte-level BPE with the family's own pre-tokenizer and special tokens), trained on the
-synthetic sample. Rows are 256 wide, so that K-quants need no fallback.
+Their tokenizers are of the true kind (byte-level BPE with the family's own pre-tokenizer and special tokens, or SentencePiece:
+tiny_sentencepiece.py), trained on the synthetic sample. Rows are 256 wide, so that K-quants need no fallback.
 """
 
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mindgauge import tiny_sentencepiece
 from mindgauge.progress import Progress
 
 SEED = 20261124
@@ -18,6 +20,8 @@ VOCABULARY = 2048
 WIDTH = 256
 PIECE = 96
 STEPS = 150
+# Gemma's, shorter than the prompts, so that what lies outside it matters.
+WINDOW = 64
 # The pre-tokenizers of the families, as their tokenizer.json have them.
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -99,26 +103,34 @@ def _shape(made: Any) -> dict[str, Any]:
     }
 
 
-def tiny_qwen2(texts: Iterator[str]) -> tuple[Any, Any]:
+# A model, its tokenizer, and what adds to the saved tokenizer's files.
+Made = tuple[Any, Any, Callable[[Path], None]]
+
+
+def _complete(out: Path) -> None:
+    """A byte-level tokenizer's files are all that its kind has."""
+
+
+def tiny_qwen2(texts: Iterator[str]) -> Made:
     """Qwen2 with the special tokens of DeepSeek-R1-Distill."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     # transformers gives every Qwen2 tokenizer <|endoftext|> as its unknown token, so it must have a row of its own.
     specials = ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<|endoftext|>"]
     made = tokenizer(texts, QWEN2_SPLIT, specials, specials[3], specials[0], specials[0], nfc=True)
-    return Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made
+    return Qwen2ForCausalLM(Qwen2Config(**_shape(made))), made, _complete
 
 
-def tiny_qwen3(texts: Iterator[str]) -> tuple[Any, Any]:
+def tiny_qwen3(texts: Iterator[str]) -> Made:
     """Qwen3."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
     made = tokenizer(texts, QWEN2_SPLIT, specials, None, specials[2], specials[0], nfc=True)
-    return Qwen3ForCausalLM(Qwen3Config(**_shape(made))), made
+    return Qwen3ForCausalLM(Qwen3Config(**_shape(made))), made, _complete
 
 
-def tiny_llama(texts: Iterator[str]) -> tuple[Any, Any]:
+def tiny_llama(texts: Iterator[str]) -> Made:
     """Llama 3."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -131,13 +143,40 @@ def tiny_llama(texts: Iterator[str]) -> tuple[Any, Any]:
         "<|finetune_right_pad_id|>",
     ]
     made = tokenizer(texts, LLAMA3_SPLIT, specials, specials[0], specials[4], specials[5], nfc=False)
-    return LlamaForCausalLM(LlamaConfig(**_shape(made))), made
+    return LlamaForCausalLM(LlamaConfig(**_shape(made))), made, _complete
 
 
-FAMILIES: dict[str, Callable[[Iterator[str]], tuple[Any, Any]]] = {
+def tiny_gemma3(texts: Iterator[str]) -> Made:
+    """Gemma 3 (text): five layers with a sliding window and one that sees everything, which llama.cpp takes for granted."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    made, found = tiny_sentencepiece.gemma3(texts, VOCABULARY)
+    shape = _shape(made) | {
+        "num_hidden_layers": 6,
+        "num_key_value_heads": 1,
+        "query_pre_attn_scalar": WIDTH // 4,
+        "sliding_window": WINDOW,
+    }
+    config = Gemma3TextConfig(**shape)
+    return Gemma3ForCausalLM(config), made, partial(tiny_sentencepiece.save, found, kind="GemmaTokenizer")
+
+
+def tiny_mistral(texts: Iterator[str]) -> Made:
+    """Mistral v0.3: no sliding window, and a head of its own."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    made, found = tiny_sentencepiece.mistral(texts, VOCABULARY)
+    shape = _shape(made) | {"sliding_window": None, "rope_theta": 1e6, "tie_word_embeddings": False}
+    finish = partial(tiny_sentencepiece.save, found, kind="LlamaTokenizer", legacy=False)
+    return MistralForCausalLM(MistralConfig(**shape)), made, finish
+
+
+FAMILIES: dict[str, Callable[[Iterator[str]], Made]] = {
     "tiny-qwen2": tiny_qwen2,
     "tiny-qwen3": tiny_qwen3,
     "tiny-llama": tiny_llama,
+    "tiny-gemma3": tiny_gemma3,
+    "tiny-mistral": tiny_mistral,
 }
 
 
@@ -165,8 +204,9 @@ def make(name: str, sample: Path, answers: list[str], out: Path, steps: int = ST
 
     torch.manual_seed(SEED)
     texts = documents(sample, answers)
-    model, made = FAMILIES[name](iter(texts))
+    model, made, finish = FAMILIES[name](iter(texts))
     pretrain(model, made, texts, made.eos_token, steps)
     model.generation_config.pad_token_id = made.pad_token_id
     model.save_pretrained(str(out))
     made.save_pretrained(str(out))
+    finish(out)
