@@ -34,6 +34,7 @@ STEPS = {
     "evaluate": ["model", "variant"],
     "baselines": [],
     "fidelity": ["model"],
+    "bench": ["model"],
     "judge": ["model"],
     "bundle": ["model", "quant"],
     "report": [],
