@@ -317,8 +317,8 @@ def test_the_phone_view(tmp_path, scheme):
         "1.4 MB mapped",
         '12,346*<br><span class="sub">12,000–13,000</span>',
         '37.2*<br><span class="sub">36–38</span>',
-        "0.912*</td><td>–</td>",
-        "A CPU, 1 of 8 cores, 16 GiB, Linux riscv64, llama-cpp-python 0.0.1 (CPU : RVV = 1), load average before it up to 0.25",
+        "<td>0.912*</td></tr>",
+        "A CPU, 1 of 8 cores, 16 GiB, Linux riscv64, llama-cpp-python 0.0.1 (CPU : RVV), load average before it up to 0.25",
         "2 threads are left out: more than the 1 core that could be used.",
         "Other work used the cores",
         "A phone’s figures differ",
@@ -333,9 +333,15 @@ def test_models_of_one_machine_share_its_line(tmp_path, scheme):
     one = read_json(lists["bench"][0] / "bench.json")
     other = {**one, "machine": {**one["machine"], "load_average": 1.5}}
     apart = {**one, "machine": {**one["machine"], "cpu": "Another CPU"}}
+    apart["variants"] = {
+        "Q4_K_M": {"size_bytes": 1, "measured": [{**one["variants"]["Q4_K_M"]["measured"][0], "threads": 2}]},
+        "f16": {**one["variants"]["Q4_K_M"], "size_bytes": 2},
+    }
     found = reporting.phone({"a": {"bench": one}, "b": {"bench": other}, "c": {"bench": apart}})
     assert [(of["models"], of["load"]) for of in found["machines"]] == [(["a", "b"], 1.5), (["c"], 0.25)]
-    assert [row["model"] for row in found["rows"]] == ["a", "b", "c"] and found["threads"] == [1, 2]
+    rows = [(row["model"], row["variant"], list(row["by_threads"])) for row in found["rows"]]
+    assert rows == [("a", "Q4_K_M", [1]), ("b", "Q4_K_M", [1]), ("c", "f16", [1]), ("c", "Q4_K_M", [2])]
+    assert found["threads"] == [1, 2]
 
 
 def test_the_catalogue_maps_views_to_entries(tmp_path):

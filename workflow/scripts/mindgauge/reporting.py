@@ -134,9 +134,9 @@ def spreads(models: dict[str, Any], seeded: dict[str, dict[str, int]]) -> dict[s
 
 
 def phone(models: dict[str, Any]) -> dict[str, Any]:
-    """The phone view: `rows`, one a GGUF with its measurements by number of threads; the numbers of `threads` that were asked for;
-    `machines`, each with the models that were measured on it and the greatest load average it had before; and whether any figure is
-    `disturbed` by other work."""
+    """The phone view: `rows`, one a GGUF, the largest of a model first, with its measurements by number of threads; the numbers of
+    `threads` that were measured; `machines`, each with the models that were measured on it and the greatest load average it had
+    before; and whether any figure is `disturbed` by other work."""
     rows = [
         {
             "model": model,
@@ -147,7 +147,7 @@ def phone(models: dict[str, Any]) -> dict[str, Any]:
             "by_threads": {one["threads"]: one for one in measured["measured"]},
         }
         for model, of in models.items()
-        for variant, measured in of["bench"]["variants"].items()
+        for variant, measured in sorted(of["bench"]["variants"].items(), key=lambda item: -item[1]["size_bytes"])
     ]
     machines: list[dict[str, Any]] = []
     for model, of in models.items():
@@ -158,7 +158,7 @@ def phone(models: dict[str, Any]) -> dict[str, Any]:
             machines.append(same := {"machine": held, "models": [], "load": 0.0, "left_out": of["bench"]["left_out"]})
         same["models"].append(model)
         same["load"] = max(same["load"], load)
-    threads = sorted({count for of in models.values() for count in of["bench"]["threads"]})
+    threads = sorted({count for row in rows for count in row["by_threads"]})
     disturbed = any(one["disturbed"] for row in rows for one in row["by_threads"].values())
     return {"rows": rows, "threads": threads, "machines": machines, "disturbed": disturbed}
 
