@@ -70,7 +70,7 @@ rule gguf:
 
 rule evaluate:
     input:
-        plan.targets("evaluate", "baselines", "judge"),
+        plan.targets("evaluate", "baselines", "judge", "bench"),
 
 
 rule report:

@@ -35,6 +35,7 @@ STEPS = {
     "evaluate": ["model", "variant"],
     "baselines": [],
     "fidelity": ["model"],
+    "bench": ["model"],
     "judge": ["model"],
     "bundle": ["model", "quant"],
     "report": [],

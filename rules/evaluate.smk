@@ -46,6 +46,21 @@ rule make_fidelity:
         "python workflow/scripts/fidelity.py --entry {output} --threads {threads} > {log} 2>&1"
 
 
+rule make_bench:
+    input:
+        needs_of("bench"),
+    output:
+        "results/.entries/bench/{model}/{key}",
+    log:
+        "results/logs/bench/{model}/{key}.log",
+    threads: max(plan.settings.config.bench.threads)
+    resources:
+        mem_mb=32000,
+        runtime=240,
+    shell:
+        "python workflow/scripts/bench.py --entry {output} --threads {threads} > {log} 2>&1"
+
+
 rule make_judge:
     input:
         needs_of("judge"),
@@ -127,6 +142,26 @@ rule view_judge:
         ),
     log:
         "results/logs/view/judge/{model}.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
+
+
+rule view_bench:
+    input:
+        EPOCH,
+        base_gate,
+        gates_of("bench"),
+        entry=stamp_of("bench"),
+    output:
+        report(
+            "results/models/{model}/gguf/bench.json",
+            caption="../report/bench.rst",
+            category="Export",
+            labels={"model": "{model}", "variant": "speed and memory of every GGUF"},
+        ),
+    log:
+        "results/logs/view/bench/{model}.log",
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -289,7 +289,7 @@ def test_a_bundle_is_refused_where_the_gates_say_fail(bundled, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_bundle_is_complete_and_holds_no_record(bundled, rows, tmp_path):
+def test_the_bundle_is_complete_and_holds_no_record(bundled, rows, tmp_path, scheme):
     out = bundled["bundle"]
     names = {path.name for path in out.iterdir()}
     assert names == {
@@ -305,6 +305,8 @@ def test_the_bundle_is_complete_and_holds_no_record(bundled, rows, tmp_path):
         "metrics.json",
         "checksums.txt",
     }
+    # In the order of training, in which a server that is given it writes the labels.
+    assert list(read_json(out / "schema.json")["properties"]) == list(scheme.names)
     card = (out / "README.md").read_text()
     assert "Its gates say fail" in card
     gold = tmp_path / "own.csv"

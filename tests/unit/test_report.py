@@ -223,12 +223,40 @@ def inputs(tmp_path, scheme, gold):
             },
         },
     }
+    measured = {
+        "threads": 1,
+        "prompt_tokens": 508,
+        "prompt": {"median": 12345.6, "low": 12000.0, "high": 13000.0},
+        "generation": {"median": 37.24, "low": 36.0, "high": 38.0},
+        "answer_seconds": 0.912,
+        "disturbed": True,
+        "memory": {"peak_bytes": 67_000_000, "before_bytes": 46_000_000, "mapped_bytes": 1_400_000},
+    }
+    files["bench/bench.json"] = {
+        "machine": {
+            "cpu": "A CPU",
+            "system": "Linux riscv64",
+            "cores": 8,
+            "memory_bytes": 2**34,
+            "load_average": 0.25,
+            "llama_cpp_python": "0.0.1",
+            "llama_cpp_features": "CPU : RVV = 1",
+        },
+        "prompt_tokens": 600,
+        "generated_tokens": 32,
+        "repetitions": 5,
+        "context": 540,
+        "threads": [1, 2],
+        "cores": 1,
+        "left_out": [{"threads": 2, "reason": "more than the 1 core that could be used"}],
+        "variants": {"Q4_K_M": {"size_bytes": 1_500_000, "measured": [measured]}},
+    }
     for name, value in files.items():
         write_json(tmp_path / name, value)
     for name in ("adapter_model.safetensors", "training_loss.png", "training_eval_loss.png"):
         (tmp_path / "train" / name).write_bytes(b"x")
     singles = {name: tmp_path / name for name in ("unify", "minimise", "split", "labels", "sft", "baselines")}
-    lists = {name: [tmp_path / name] for name in ("ingest", "train", "merge", "quantise", "evaluate", "judge")}
+    lists = {name: [tmp_path / name] for name in ("ingest", "train", "merge", "quantise", "evaluate", "judge", "bench")}
     params = {
         "title": "T",
         "notice": "synthetic",
@@ -284,6 +312,45 @@ def test_the_page_stands_alone_and_says_what_matters(tmp_path, scheme, gold):
     text = (out / "results.txt").read_text()
     assert "m Q4_K_M: better than the majority on 4 of 4 labels" in text and ("gold rows" in text) == gold
     assert read_json(out / "results.json")["beats_majority"]["m"]["Q4_K_M"] == list(scheme.names)
+
+
+def test_the_phone_view(tmp_path, scheme):
+    out = tmp_path / "out"
+    reporting.report(*inputs(tmp_path, scheme, False), out)
+    page = (out / "index.html").read_text()
+    view = page[page.index('id="phone"') : page.index('id="labels"')]
+    for part in (
+        "a prompt of 600 tokens, then 32 tokens",
+        "context 540, prompt of 508",
+        "<td>1.5 MB</td><td>21.0 MB<br>",  # the size; what was added to the process, not its whole
+        "1.4 MB mapped",
+        '12,346*<br><span class="sub">12,000–13,000</span>',
+        '37.2*<br><span class="sub">36–38</span>',
+        "<td>0.912*</td></tr>",
+        "A CPU, 1 of 8 cores, 16 GiB, Linux riscv64, llama-cpp-python 0.0.1 (CPU : RVV), load average before it up to 0.25",
+        "2 threads are left out: more than the 1 core that could be used.",
+        "Other work used the cores",
+        "A phone’s figures differ",
+        "llama-bench -m MODEL.gguf -p 600 -n 0 -t 1,2<",
+        "llama-bench -m MODEL.gguf -p 0 -n 32 -d 600 -t 1,2<",
+    ):
+        assert part in view, part
+
+
+def test_models_of_one_machine_share_its_line(tmp_path, scheme):
+    _, lists, _ = inputs(tmp_path, scheme, False)
+    one = read_json(lists["bench"][0] / "bench.json")
+    other = {**one, "machine": {**one["machine"], "load_average": 1.5}}
+    apart = {**one, "machine": {**one["machine"], "cpu": "Another CPU"}}
+    apart["variants"] = {
+        "Q4_K_M": {"size_bytes": 1, "measured": [{**one["variants"]["Q4_K_M"]["measured"][0], "threads": 2}]},
+        "f16": {**one["variants"]["Q4_K_M"], "size_bytes": 2},
+    }
+    found = reporting.phone({"a": {"bench": one}, "b": {"bench": other}, "c": {"bench": apart}})
+    assert [(of["models"], of["load"]) for of in found["machines"]] == [(["a", "b"], 1.5), (["c"], 0.25)]
+    rows = [(row["model"], row["variant"], list(row["by_threads"])) for row in found["rows"]]
+    assert rows == [("a", "Q4_K_M", [1]), ("b", "Q4_K_M", [1]), ("c", "f16", [1]), ("c", "Q4_K_M", [2])]
+    assert found["threads"] == [1, 2]
 
 
 def test_the_catalogue_maps_views_to_entries(tmp_path):

@@ -111,6 +111,7 @@ def test_one_learning_rate_reruns_that_models_chain_only(first):
         "make_quantise": 1,
         "make_evaluate": 4,
         "make_fidelity": 1,
+        "make_bench": 1,
         "make_judge": 1,
         "make_bundle": 1,
         "make_report": 1,

@@ -149,7 +149,8 @@ def bundle(
     write_text(out / "prompt.txt", instruction + "\n")
     write_text(out / "chat_template.jinja", template)
     write_text(out / "grammar.gbnf", gbnf(scheme))
-    write_json(out / "schema.json", json_schema(scheme))
+    # Not write_json, which sorts: who generates by a schema writes the labels in its order, which must be the trained one.
+    write_text(out / "schema.json", json.dumps(json_schema(scheme), ensure_ascii=False, indent=2) + "\n")
     write_text(out / "Modelfile", modelfile(gguf, stanza["family"], stanza["context"]))
     # All that asking takes beside weights, prompt and template, so that a bundle needs no config of ours.
     write_json(

@@ -268,6 +268,19 @@ class Evaluate(Section):
     )
 
 
+class Bench(Section):
+    """What each GGUF takes on a few cores, as on a phone."""
+
+    prompt_tokens: int = Field(600, ge=1, description="Length of the prompt; shorter where the context has less room.")
+    generated_tokens: int = Field(32, ge=1, description="Tokens generated after it; an answer has about 32.")
+    threads: list[Annotated[int, Field(ge=1)]] = Field(
+        [1, 2, 4],
+        min_length=1,
+        description="Numbers of threads. Those beyond the cores that can be used are left out, and the report says so.",
+    )
+    repetitions: int = Field(5, ge=1, description="Runs, of which the median and the spread are told.")
+
+
 class Export(Section):
     """Handing the supervised rows on (`snakemake … export`)."""
 
@@ -336,6 +349,7 @@ class Config(Section):
     quantise: Quantise = Field(Quantise(), description="Quantising.")
     evaluate: Evaluate = Field(Evaluate(), description="Evaluation.")
     gates: Gates = Field(Gates(), description="What decides `release: pass` or `fail`.")
+    bench: Bench = Field(Bench(), description="Speed and memory of each GGUF.")
     bundle: Bundle = Field(Bundle(), description="The bundle.")
     export: Export = Field(Export(), description="Handing the supervised rows on.")
     report: Report = Field(Report(), description="The report.")

@@ -449,6 +449,16 @@ class Plan:
         made = [self._key("convert", model), *(self._quant(model, quant) for quant in quants)]
         return "evaluate", params, inputs, {"gguf": made}
 
+    def _bench(self, model: str) -> Any:
+        quants = self.settings.quants(model)
+        params = {
+            "variants": ["f16", *quants],
+            "context": self.settings.model(model).context,
+            **self.settings.config.bench.model_dump(),
+        }
+        made = [self._key("convert", model), *(self._quant(model, quant) for quant in quants)]
+        return "gguf", params, {}, {"gguf": made}
+
     def _judge(self, model: str) -> Any:
         variants = self.variants(model)
         params = {
@@ -520,6 +530,7 @@ class Plan:
             "quantise": [self._quant(*pair) for pair in quantised],
             "evaluate": [self._key("evaluate", *pair) for pair in evaluated],
             "judge": [self._key("judge", model) for model in models],
+            "bench": [self._key("bench", model) for model in models],
         }
         return "report", params, inputs, lists
 
@@ -582,6 +593,7 @@ class Plan:
                 found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
             add(f"models/{model}/eval", "judge", (model,), "comparison.json", "gates.json", "errors.csv")
             add(f"models/{model}/gguf", "judge", (model,), "verify.json")
+            add(f"models/{model}/gguf", "bench", (model,), "bench.json")
         add("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
         add("report", "report", (), "index.html", "results.json", "results.txt")
         return found

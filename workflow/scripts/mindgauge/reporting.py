@@ -51,6 +51,8 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
             "gates": read_json(entry / "gates.json"),
             "verify": read_json(entry / "verify.json"),
         }
+    for name, entry in zip(params["models"], lists["bench"], strict=True):
+        models[name]["bench"] = read_json(entry / "bench.json")
     baselines = {
         name: read_json(inputs["baselines"] / name / "metrics.json")
         for name in BASELINES
@@ -131,6 +133,36 @@ def spreads(models: dict[str, Any], seeded: dict[str, dict[str, int]]) -> dict[s
     return found
 
 
+def phone(models: dict[str, Any]) -> dict[str, Any]:
+    """The phone view: `rows`, one a GGUF, the largest of a model first, with its measurements by number of threads; the numbers of
+    `threads` that were measured; `machines`, each with the models that were measured on it and the greatest load average it had
+    before; and whether any figure is `disturbed` by other work."""
+    rows = [
+        {
+            "model": model,
+            "variant": variant,
+            "context": of["bench"]["context"],
+            "size": measured["size_bytes"],
+            "memory": max((one["memory"] for one in measured["measured"]), key=lambda memory: memory["peak_bytes"]),
+            "by_threads": {one["threads"]: one for one in measured["measured"]},
+        }
+        for model, of in models.items()
+        for variant, measured in sorted(of["bench"]["variants"].items(), key=lambda item: -item[1]["size_bytes"])
+    ]
+    machines: list[dict[str, Any]] = []
+    for model, of in models.items():
+        held = {**of["bench"]["machine"], "used": of["bench"]["cores"]}
+        load = held.pop("load_average")
+        same = next((one for one in machines if one["machine"] == held), None)
+        if same is None:
+            machines.append(same := {"machine": held, "models": [], "load": 0.0, "left_out": of["bench"]["left_out"]})
+        same["models"].append(model)
+        same["load"] = max(same["load"], load)
+    threads = sorted({count for row in rows for count in row["by_threads"]})
+    disturbed = any(one["disturbed"] for row in rows for one in row["by_threads"].values())
+    return {"rows": rows, "threads": threads, "machines": machines, "disturbed": disturbed}
+
+
 def number(value: Any, digits: int = 2) -> str:
     """A figure as the page shows it; `–` where there is none."""
     return "–" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
@@ -144,6 +176,11 @@ def percent(value: Any) -> str:
 def interval(bounds: list[float] | None) -> str:
     """A 95 % interval in per cent."""
     return "" if bounds is None else f"{100 * bounds[0]:.0f}–{100 * bounds[1]:.0f} %"
+
+
+def rate(value: float) -> str:
+    """A quantity that may be large or small, with three digits: `11,418`, `37.2`, `0.066`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def size(count: int | None) -> str:
@@ -216,7 +253,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size}
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size, "rate": rate}
     environment.globals |= {"shade": shade, "few": FEW, "min": min, "figures_of": figures_of}
     boards = {"test": leaderboard(found, "test"), "gold": leaderboard(found, "gold")}
     page = environment.get_template("index.html.j2").render(
@@ -229,6 +266,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         beats=beats,
         pictures=pictures,
         pairs=PAIRS,
+        phone=phone(found["models"]),
     )
     write_text(out / "index.html", page)
     write_json(out / "results.json", {"beats_majority": beats, **found})
