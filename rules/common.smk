@@ -28,7 +28,7 @@ STEPS = {
     "base": ["model"],
     "train": ["model"],
     "merge": ["model"],
-    "convert": ["model"],
+    "convert": ["model", "full"],
     "imatrix": ["model"],
     "quantise": ["model", "quant"],
     "choose": ["model"],
@@ -52,7 +52,8 @@ wildcard_constraints:
     voter="[0-9]+-[a-z-]+",
     shard="[0-9]+",
     quant="[A-Z0-9_]+",
-    variant="base|adapter|merged|f16|[A-Z0-9_]+",
+    full="f16|bf16",
+    variant="base|adapter|merged|f16|bf16|[A-Z0-9_]+",
 
 
 def ask_gate(name, fact=None):

@@ -5,9 +5,9 @@ rule make_convert:
     input:
         needs_of("convert"),
     output:
-        "results/.entries/convert/{model}/{key}",
+        "results/.entries/convert/{model}/{full}/{key}",
     log:
-        "results/logs/convert/{model}/{key}.log",
+        "results/logs/convert/{model}/{full}/{key}.log",
     threads: 2
     resources:
         mem_mb=32000,
@@ -76,16 +76,16 @@ rule make_bundle:
         "python workflow/scripts/bundle.py --entry {output} > {log} 2>&1"
 
 
-rule view_f16:
+rule view_full:
     input:
         EPOCH,
         base_gate,
         gates_of("convert"),
         entry=stamp_of("convert"),
     output:
-        "results/models/{model}/gguf/{model}-f16.gguf",
+        "results/models/{model}/gguf/{model}-{full}.gguf",
     log:
-        "results/logs/view/f16/{model}.log",
+        "results/logs/view/full/{model}/{full}.log",
     localrule: True
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"

@@ -135,6 +135,21 @@ def test_auto_is_made_evaluated_and_bundled_in_place_of_a_quant(tmp_path):
     assert not any(view.endswith("-imatrix.gguf") for view, *_ in other.views())
 
 
+def test_a_model_in_bf16_is_made_judged_and_quantised_from_bf16(tmp_path):
+    plan = plan_of(tmp_path, quantise={"full": "bf16"})
+    views = {view: (step, names) for view, step, names, _ in plan.views()}
+    assert views["models/tiny/gguf/tiny-bf16.gguf"] == ("convert", ("tiny", "bf16"))
+    assert "models/tiny/gguf/tiny-f16.gguf" not in views and "models/tiny/eval/bf16.json" in views
+    made = plan.recipe("convert", "tiny", "bf16")
+    assert made.params["outtype"] == "bf16"
+    assert plan.recipe("quantise", "tiny", "Q4_K_M").inputs["convert"].identity == made.key
+    assert plan.recipe("judge", "tiny").params["full"] == "bf16"
+    stanza = {"path": "x", "licence": "MIT", "family": "qwen3", "full": "bf16"}
+    assert "models/tiny/gguf/tiny-bf16.gguf" in {
+        view for view, *_ in plan_of(tmp_path, extra_models={"tiny": stanza}).views()
+    }
+
+
 def test_what_auto_cannot_try_is_refused_with_what_it_can(tmp_path):
     for wrong in ("Q9", "Q8_0+imatrix", "AUTO"):
         with pytest.raises(UserError, match="is none of Q2_K") as refused:

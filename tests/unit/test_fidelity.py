@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import template
 
-from mindgauge import fidelity, gguf_header
+from mindgauge import converting, fidelity, gguf_header
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
 from mindgauge.gguf_header import read_header
@@ -63,6 +63,19 @@ def test_damage_shows(made, rows, tmp_path):
     other = Chat(chat.tokenizer, chat.template, made["family"])
     other.end_id = chat.end_id - 1
     assert fidelity.header(made["convert"] / "model.gguf", other) == {"template": True, "end_token": False}
+
+
+def test_bf16_holds_the_weights_exactly_and_stays_within_its_bound(made, rows, tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
+    converting.convert(made["merge"], tmp_path, tmp_path, made["name"], "bf16")
+    gguf = tmp_path / "model.gguf"
+    held = {tensor.name: tensor for tensor in read_header(gguf).tensors}["blk.1.ffn_down.weight"]
+    data = gguf.read_bytes()[held.offset : held.offset + 2 * held.elements]
+    trained = load_file(made["merge"] / "model.safetensors")["model.layers.1.mlp.down_proj.weight"]
+    assert trained.dtype == torch.bfloat16 and trained.view(torch.int16).numpy().tobytes() == data
+    assert measured(made, rows, gguf)["max_abs_logit"] < 8 * 0.05
 
 
 def test_a_file_that_is_cut_off_is_refused(made, tmp_path):

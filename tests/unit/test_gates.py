@@ -29,14 +29,14 @@ FAITHFUL = {
 }
 
 
-def judged(scheme, cases, free=None, gates=None, comparison=None, fidelity=FAITHFUL, parity=1.0, quantised=True):
+def judged(scheme, cases, free=None, gates=None, comparison=None, fidelity=FAITHFUL, parity=1.0, full=None):
     figures = {
         "constrained": metrics.overall(risk_rows(scheme, cases)),
         "free": metrics.overall(risk_rows(scheme, cases if free is None else free)),
     }
     gates = gates or Gates()
     of, merged = ({**one, "stopped": one["n"]} for one in (figures["free"], metrics.overall(risk_rows(scheme, cases))))
-    checks = verify(gates, of, merged, comparison, fidelity, parity, quantised=quantised) if comparison else ()
+    checks = verify(gates, of, merged, comparison, fidelity, parity, full=full) if comparison else ()
     decision = decide(gates, figures, checks)
     result_schema.Decision.model_validate(decision)
     json.dumps(decision, allow_nan=False)
@@ -77,7 +77,7 @@ def test_few_cases_are_undecided_when_good_and_fail_when_bad(scheme):
 
 
 def test_what_is_missing_is_said(scheme):
-    checks = verify(Gates(), None, None, None, None, None, quantised=False)
+    checks = verify(Gates(), None, None, None, None, None, full="f16")
     decision = decide(Gates(), {"constrained": None, "free": None}, checks)
     assert decision["release"] == "fail" and len(decision["reasons"]) == 11
     assert all(check["status"] == "undecided" and check["figure"] is None for check in decision["checks"])
@@ -163,21 +163,23 @@ def test_a_model_that_is_no_quant_is_not_asked_for_a_comparison(scheme):
 
 
 @pytest.mark.parametrize(
-    "change, parity, quantised, failing",
+    "change, parity, full, failing",
     [
-        ({}, 1.0, True, set()),
-        ({}, 0.999, True, {"token_ids"}),
-        ({"template": False}, 1.0, True, {"template"}),
-        ({"end_token": False}, 1.0, True, {"end_token"}),
-        ({"kld": {"mean": 0.2}}, 1.0, True, {"kld_mean_max"}),
-        ({"same_top": 900}, 1.0, True, {"same_top_min"}),
-        ({"max_abs_logit": 0.2}, 1.0, False, {"f16_logit_difference_max"}),
-        ({"max_abs_logit": 0.2}, 1.0, True, set()),  # quantising moves logits
+        ({}, 1.0, None, set()),
+        ({}, 0.999, None, {"token_ids"}),
+        ({"template": False}, 1.0, None, {"template"}),
+        ({"end_token": False}, 1.0, None, {"end_token"}),
+        ({"kld": {"mean": 0.2}}, 1.0, None, {"kld_mean_max"}),
+        ({"same_top": 900}, 1.0, None, {"same_top_min"}),
+        ({"max_abs_logit": 0.2}, 1.0, "f16", {"full_logit_difference_max"}),
+        ({"max_abs_logit": 0.2}, 1.0, "bf16", set()),
+        ({"max_abs_logit": 0.5}, 1.0, "bf16", {"full_logit_difference_max"}),
+        ({"max_abs_logit": 0.2}, 1.0, None, set()),  # quantising moves logits
     ],
 )
-def test_a_gguf_is_held_against_the_merged_model(scheme, change, parity, quantised, failing):
+def test_a_gguf_is_held_against_the_merged_model(scheme, change, parity, full, failing):
     comparison = compared(scheme, 0, 0)
-    options = {"comparison": comparison, "fidelity": {**FAITHFUL, **change}, "parity": parity, "quantised": quantised}
+    options = {"comparison": comparison, "fidelity": {**FAITHFUL, **change}, "parity": parity, "full": full}
     _, checks = judged(scheme, risks(20, 0), gates=Gates(same_top_min=0.95), **options)
     assert {gate for gate, check in checks.items() if check["status"] != "pass"} == failing
 

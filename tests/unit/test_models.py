@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import FAMILIES, INSTRUCTION, ROOT, STRINGS, evaluated, numbers, template
+from huggingface_hub import ModelCard
 
 from mindgauge import bundling, chat, converting, disk, fidelity, inference, own_gold, quantising
 from mindgauge.answers import gbnf, parse
@@ -198,7 +199,13 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     options = {"family": made["family"], "template": template(made["family"]), "context": 512, "rows": 4}
     write_json(out / "logits.json", fidelity.compared(made["merge"], ggufs, rows / "test.jsonl", **options))
     judging.judge(
-        entries, out / "logits.json", out, quants=["Q4_K_M"], gates=Gates().model_dump(), labels=scheme.to_dict()
+        entries,
+        out / "logits.json",
+        out,
+        full="f16",
+        quants=["Q4_K_M"],
+        gates=Gates().model_dump(),
+        labels=scheme.to_dict(),
     )
     pairs = [(of["first"], of["second"]) for of in read_json(out / "comparison.json")["test"]]
     assert pairs == [
@@ -219,7 +226,7 @@ def test_every_variant_is_judged_on_the_same_rows_and_any_figure_can_be_computed
     verified = read_json(out / "verify.json")["variants"]
     f16 = {check["gate"]: check["status"] for check in verified["f16"]["checks"]}
     assert {"pass"} == {f16[gate] for gate in ("token_ids", "template", "end_token", "kld_mean_max")}
-    assert f16["f16_logit_difference_max"] == "pass" and verified["Q4_K_M"]["logits"]["positions"] > 100
+    assert f16["full_logit_difference_max"] == "pass" and verified["Q4_K_M"]["logits"]["positions"] > 100
     assert (out / "errors.csv").read_text(encoding="utf-8-sig").startswith("id,")
 
 
@@ -309,6 +316,14 @@ def test_the_bundle_is_complete_and_holds_no_record(bundled, rows, tmp_path, sch
     assert list(read_json(out / "schema.json")["properties"]) == list(scheme.names)
     card = (out / "README.md").read_text()
     assert "Its gates say fail" in card
+    header = ModelCard(card).data
+    assert (header.license, header.license_name, header.library_name) == ("other", "MIT", "gguf")
+    assert header.datasets == ["s"] and header.model_name == f"{bundled['name']} (Q4_K_M)"
+    named = {of.metric_name.partition(" (")[0]: of for of in header.eval_results if of.dataset_type == "mindgauge-test"}
+    assert set(named) >= {f"macro-F1 of {label}" for label in scheme.names}
+    assert all(0 <= of.metric_value <= 1 and "n = 6" in of.dataset_name for of in named.values())
+    table = [line.split(" | ")[0].strip("| *") for line in card.splitlines() if line.startswith("| ")]
+    assert table[1:5] == list(scheme.names)  # in the order of the answer
     gold = tmp_path / "own.csv"
     gold.write_text("said,risk_flag\n甲事第1次,none\n乙事第2次,suicidal\n", encoding="utf-8")
     found = own_gold.judge(out, gold, {"text": "said"})

@@ -10,7 +10,7 @@ def work(step: Step) -> None:
     variants = step.params["variants"]
     entries = dict(zip(variants, step.lists["evaluate"], strict=True))
     entries["tfidf"] = step.inputs["baselines"] / "tfidf"
-    options = {name: step.params[name] for name in ("quants", "gates", "labels")}
+    options = {name: step.params[name] for name in ("full", "quants", "gates", "labels")}
     chosen = step.inputs.get("choose")
     choice = read_json(chosen / "choice.json") if chosen else None
     judging.judge(entries, step.inputs["fidelity"] / "logits.json", step.out, **options, choice=choice)

@@ -10,22 +10,11 @@ from mindgauge.answers import gbnf, json_schema
 from mindgauge.chat import END_TOKENS
 from mindgauge.errors import UserError
 from mindgauge.files import files_below, read_json, sha256_file, write_json, write_text
-from mindgauge.gates import said
 from mindgauge.labels import Scheme
 from mindgauge.licences import notices, refuse_text, restricted
+from mindgauge.model_card import card
 from mindgauge.progress import Progress
 from mindgauge.records import read_records
-from mindgauge.views import NAMES
-
-LIMITS = """A screening aid, not a diagnosis: its labels are impressions from text and are to be read by a trained person, who decides.
-It misses cases: the table says how many of those with a risk it found, and on which rows. Do not use it to punish, rank or exclude anyone.
-In a crisis do not wait for any score. Mainland China: psychological aid 12356, police 110, ambulance 120; a site sets its own numbers."""
-
-# What the model reads, by the view it was trained on.
-READS = {
-    "client": "what the student says, a line a turn,",
-    "dialogue": f"the dialogue, a line a turn with who speaks ({'：, '.join(NAMES.values())}：),",
-}
 
 # Go template of Ollama for a single user turn, a family; the same tokens as config/templates/<family>.jinja.
 OLLAMA = {
@@ -45,67 +34,6 @@ def modelfile(gguf: str, family: str, context: int) -> str:
         f"PARAMETER temperature 0\nPARAMETER num_ctx {context}\nPARAMETER num_predict 96\n"
         f'PARAMETER stop "{END_TOKENS[family]}"\n'
     )
-
-
-def _figures(metrics: dict[str, Any], scheme: Scheme) -> str:
-    lines = ["| label | macro-F1 | accuracy | QWK | within 1 |", "|---|---|---|---|---|"]
-    for name, of in metrics["fields"].items():
-        cells = [
-            f"{of[key]:.3f}" if of.get(key) is not None else "–" for key in ("macro_f1", "accuracy", "qwk", "within1")
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    risk = metrics.get("any_risk")
-    if risk and risk["support"]:
-        low, high = risk["wilson"]
-        few = "; fewer than 10 cases, so this says little" if risk["support"] < 10 else ""
-        lines.append(
-            f"\nOf {risk['support']} rows with any risk it flags {risk['recall']:.0%} (95 % interval {low:.0%} to {high:.0%}{few})."
-        )
-    if metrics["exact_match"] is not None:
-        lines.append(f"\nAll labels right: {metrics['exact_match']:.1%} of {metrics['n']} rows.")
-    return "\n".join(lines)
-
-
-def card(
-    model: str,
-    quant: str,
-    stanza: dict[str, Any],
-    sources: dict[str, Any],
-    metrics: dict[str, Any],
-    decision: dict[str, Any],
-    scheme: Scheme,
-    notice: str,
-    view: str,
-) -> str:
-    """The model card: YAML header as the hub reads it, figures, limits of use."""
-    header = ["---", "language: zh", "license: other", f"license_name: {json.dumps(stanza['licence'])}"]
-    if stanza["hub"]:
-        header.append(f"base_model: {stanza['hub']}")
-    header += ["library_name: gguf", "pipeline_tag: text-generation", "tags: [screening, mental-health, gguf]", "---"]
-    held = {name: of["figures"] for name, of in metrics["results"]["constrained"].items()}
-    free = metrics["results"]["free"]["test"]["figures"]
-    gold = held.get("gold")
-    parts = [
-        "\n".join(header),
-        f"# {model} ({quant})",
-        f"**{notice}**" if notice else "",
-        "**Its gates say fail: not to be used with people. It was bundled by name all the same.**"
-        if decision["release"] == "fail"
-        else "",
-        "Reads what a student says and answers with one line of JSON: " + ", ".join(scheme.names) + ".",
-        "## Limits of use\n" + LIMITS,
-        "## Release\nBy the gates of its makers, " + said(decision) + ".",
-        f"## Agreement with the labeller, on {held['test']['n']} held-out rows\nAnswers held to exactly the valid ones; without the grammar {free['json_valid']:.1%} are valid JSON in range.\n\n"
-        + _figures(held["test"], scheme),
-        f"## Agreement with human labels, on {gold['n']} gold rows\n" + _figures(gold, scheme) if gold else "",
-        f"## How to ask\nThe prompt is `prompt.txt`, one line end, and {READS[view]} as one user turn in `chat_template.jinja`. "
-        "Greedy decoding; `grammar.gbnf` allows exactly the valid answers, `schema.json` describes them, `Modelfile` is for Ollama. "
-        "In a clone of MindGauge: `python workflow/scripts/assess.py --model <this directory>`, which reads `bundle.json`.",
-        "## Data and licences\nTrained on: "
-        + "; ".join(f"{name} ({of['licence']})" for name, of in sources.items())
-        + ". Their notices are in NOTICES.md.",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def bundle(

@@ -80,7 +80,7 @@ def choose(
             rows=rows,
             threads=threads,
         )["variants"][name]
-        checks = verify(thresholds, None, None, compare(before, answers), measured, parity, quantised=True)
+        checks = verify(thresholds, None, None, compare(before, answers), measured, parity, full=None)
         reasons = [check["reason"] for check in checks if check["status"] == "fail"]
         gate = outcome(thresholds, checks)
         print(f"{name}: {gate} {'; '.join(reasons)}".rstrip(), file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from mindgauge.backends import BACKENDS
 from mindgauge.errors import UserError
 from mindgauge.gates import Gates
 from mindgauge.labels import Scheme
-from mindgauge.quants import AUTO, QUANTS, WITH_IMATRIX, WITHOUT_IMATRIX, Quant
+from mindgauge.quants import AUTO, QUANTS, WITH_IMATRIX, WITHOUT_IMATRIX, Full, Quant
 from mindgauge.readers.psysuicide import CLASSES
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -224,6 +224,10 @@ class Train(Section):
 class Quantise(Section):
     """Quantising."""
 
+    full: Full = Field(
+        "f16",
+        description="The GGUF that quants are made from: f16 answers closer to the merged model, bf16 holds its weights exactly.",
+    )
     imatrix: bool = Field(
         True,
         description="Weigh rounding errors by an importance matrix: how much each column of the weights is driven by training rows (never by val or test). Q8_0 has no use for it.",
@@ -330,6 +334,7 @@ class Model(Section):
     quants: list[Quant | Literal["AUTO"]] | None = Field(
         None, description="Quants of this model; as `quants` of the config if absent."
     )
+    full: Full | None = Field(None, description="As `quantise.full` of the config if absent.")
     train: dict[str, Any] = Field({}, description="Training numbers of this model, over those of the section `train`.")
 
 
@@ -630,6 +635,10 @@ class Settings:
             )
         merged = {**self.config.train.model_dump(), **self.models[name].train}
         return _validated(Train, merged, f"config/models.yaml, {name}.train").model_dump()
+
+    def full(self, name: str) -> str:
+        """The kind of a model's GGUF that its quants are made from."""
+        return self.model(name).full or self.config.quantise.full
 
     def quants(self, name: str) -> list[str]:
         """The quants of a model."""

@@ -16,11 +16,16 @@ LOCK = Path("config/models.lock.yaml")
 # Weights as safetensors, configuration and tokenizer; no other framework's weights, no code.
 PATTERNS = ("*.safetensors", "*.json", "tokenizer*", "*.model", "*.txt", "LICENSE*", "*.jinja")
 
+# Mistral's own form of the same weights.
+LEFT_OUT = ("consolidated*",)
+
 
 def copy_local(source: Path, out: Path) -> None:
     """Copies a local model directory, hard links where possible. Raises UserError if it is no transformers model, or cannot be
     converted for want of tokenizer.model."""
-    names = [path for path in files_below(source) if any(path.match(pattern) for pattern in PATTERNS)]
+    names = [
+        path for path in files_below(source) if any(map(path.match, PATTERNS)) and not any(map(path.match, LEFT_OUT))
+    ]
     if not (source / "config.json").is_file() or not any(path.suffix == ".safetensors" for path in names):
         raise UserError(
             "this directory holds no transformers model",
@@ -53,7 +58,7 @@ def download(hub: str, revision: str | None) -> tuple[Path, str]:
     from huggingface_hub import HfApi, snapshot_download
 
     commit = revision or HfApi().model_info(hub).sha
-    path = snapshot_download(hub, revision=commit, allow_patterns=list(PATTERNS))
+    path = snapshot_download(hub, revision=commit, allow_patterns=list(PATTERNS), ignore_patterns=list(LEFT_OUT))
     return Path(path), str(commit)
 
 

@@ -59,8 +59,10 @@ class Gates(BaseModel):
         0.0,
         description="Of a GGUF: how much smaller than the merged model's the share of its free answers may be that are valid JSON, or that end by themselves.",
     )
-    f16_logit_difference_max: float | None = Field(
-        0.05, gt=0, description="Of the f16 GGUF: the largest difference of any logit from the merged model's."
+    full_logit_difference_max: float | None = Field(
+        0.05,
+        gt=0,
+        description="Of the f16 GGUF: the largest difference of any logit from the merged model's. Of a bf16 one eight times that: activations are rounded to 8 bits instead of 11.",
     )
     kld_mean_max: float | None = Field(
         0.1,
@@ -275,7 +277,7 @@ def _served(fidelity: Mapping[str, Any], parity: float | None) -> list[dict[str,
     ]
 
 
-def _logits(gates: Gates, fidelity: Mapping[str, Any], *, quantised: bool) -> list[dict[str, Any]]:
+def _logits(gates: Gates, fidelity: Mapping[str, Any], full: str | None) -> list[dict[str, Any]]:
     positions, same = fidelity.get("positions"), fidelity.get("same_top")
     wanted: list[tuple[str, Literal["min", "max"], float | None, float | None, str, Unit]] = [
         (
@@ -295,12 +297,12 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], *, quantised: bool) -> li
             "share",
         ),
     ]
-    if not quantised:
+    if full and gates.full_logit_difference_max is not None:
         wanted.append(
             (
-                "f16_logit_difference_max",
+                "full_logit_difference_max",
                 "max",
-                gates.f16_logit_difference_max,
+                gates.full_logit_difference_max * (8 if full == "bf16" else 1),
                 fidelity.get("max_abs_logit"),
                 "largest difference of a logit from the merged model's",
                 "number",
@@ -315,7 +317,7 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], *, quantised: bool) -> li
             positions,
             None,
             of=of,
-            instead=LARGER if quantised else "convert the merged model again; an architecture that llama.cpp knows",
+            instead=LARGER if full is None else "convert the merged model again; an architecture that llama.cpp knows",
             unit=unit,
         )
         for gate, sense, bound, figure, of, unit in wanted
@@ -331,13 +333,13 @@ def verify(
     fidelity: Mapping[str, Any] | None,
     parity: float | None,
     *,
-    quantised: bool,
+    full: str | None,
 ) -> list[dict[str, Any]]:
     """The checks of a GGUF against the merged model, on the same rows: `free` and `merged_free` are metrics.overall of their free
     answers, `comparison` is comparisons.compare(merged, it), `fidelity` fidelity.Gap.figures and fidelity.header, `parity` the share
-    of prompts that llama.cpp cuts into the trained tokens."""
+    of prompts that llama.cpp cuts into the trained tokens, `full` what it is if it is no quant (`f16` or `bf16`)."""
     now, before = free or {}, merged_free or {}
-    checks = [*_served(fidelity or {}, parity), *_logits(gates, fidelity or {}, quantised=quantised)]
+    checks = [*_served(fidelity or {}, parity), *_logits(gates, fidelity or {}, full)]
     checks += _kappas(gates, comparison or {})
     if gates.risk_lost_max is not None:
         risk = (comparison or {}).get("risk") or {}

@@ -11,7 +11,7 @@ from mindgauge.files import read_json, read_jsonl, sha256_file, write_json
 from mindgauge.gates import Gates, chosen, decide, outcome, verify
 from mindgauge.labels import Scheme
 from mindgauge.predictions import Predictions, from_rows
-from mindgauge.quants import AUTO
+from mindgauge.quants import AUTO, FULL
 from mindgauge.result_schema import Figures
 
 WAY = "constrained"
@@ -23,13 +23,13 @@ def predicted(scheme: Scheme, entry: Path, way: str, name: str) -> Predictions |
     return from_rows(scheme, read_jsonl(file), str(file.name)) if file.is_file() else None
 
 
-def pairs(quants: list[str]) -> list[tuple[str, str]]:
+def pairs(full: str, quants: list[str]) -> list[tuple[str, str]]:
     """Which variants are compared: what came before with what came of it."""
     return [
         ("tfidf", "merged"),
         ("base", "merged"),
         ("adapter", "merged"),
-        ("merged", "f16"),
+        ("merged", full),
         *(("merged", quant) for quant in quants),
     ]
 
@@ -39,6 +39,7 @@ def judge(
     fidelity: Path,
     out: Path,
     *,
+    full: str,
     quants: list[str],
     gates: dict[str, Any],
     labels: dict[str, Any],
@@ -57,7 +58,7 @@ def judge(
         held = {variant: predicted(scheme, entry, WAY, name) for variant, entry in entries.items()}
         compared = [
             {"first": one, "second": other, **compare(first, second)}
-            for one, other in pairs(quants)
+            for one, other in pairs(full, quants)
             if (first := held[one]) is not None and (second := held[other]) is not None
         ]
         found[name] = corrected(compared)
@@ -68,7 +69,7 @@ def judge(
             views.append({"first": f"{variant}, own view", "second": f"{variant}, other view", **compare(ours, others)})
     found["views"] = corrected(views)
     write_json(out / "comparison.json", found)
-    metrics = {name: read_json(entries[name] / "metrics.json") for name in ("merged", "f16", *quants)}
+    metrics = {name: read_json(entries[name] / "metrics.json") for name in ("merged", full, *quants)}
     figures_of = {
         name: {way: of["test"]["figures"] for way, of in held["results"].items() if "test" in of}
         for name, held in metrics.items()
@@ -84,7 +85,7 @@ def judge(
             metrics[name]["token_parity"],
             choice if name == AUTO else None,
         )
-        for name in ("f16", *quants)
+        for name in (full, *quants)
     }
     write_json(
         out / "verify.json",
@@ -111,7 +112,7 @@ def _verified(
 ) -> dict[str, Any]:
     """What verify.json says of a GGUF."""
     free, merged_free = figures_of[name].get("free"), figures_of["merged"].get("free")
-    checks = verify(gates, free, merged_free, comparison, measured, parity, quantised=name != "f16")
+    checks = verify(gates, free, merged_free, comparison, measured, parity, full=name if name in FULL else None)
     if choice:
         checks.append(chosen(choice))
     return {

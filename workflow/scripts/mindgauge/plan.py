@@ -14,13 +14,13 @@ from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
-from mindgauge.quants import AUTO, WITH_IMATRIX, WITHOUT_IMATRIX
+from mindgauge.quants import AUTO, FULL, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
 
 GATES = Path("results/.gates")
 MODELS_LOCK = Path("config/models.lock.yaml")
-VARIANTS = ("base", "adapter", "merged", "f16")
+VARIANTS = ("base", "adapter", "merged")
 
 
 def gate_file(name: str) -> str:
@@ -313,12 +313,12 @@ class Plan:
         }
         return "merge", params, inputs, {}
 
-    def _convert(self, model: str) -> Any:
+    def _convert(self, model: str, full: str) -> Any:
         name, stanza = self.settings.stanza(model), self.settings.model(model)
         locked = self._locked(name) if stanza.hub else None
         params = {
             "model": model,
-            "outtype": "f16",
+            "outtype": full,
             "licence": stanza.licence,
             # Of a local base the directory's name alone: where it lies is nobody's business.
             "base": stanza.hub or Path(str(stanza.path)).name,
@@ -353,7 +353,7 @@ class Plan:
 
     def _quantise(self, model: str, quant: str) -> Any:
         params = {"model": model, "quant": self.settings.quant(model, quant)}
-        inputs = {"convert": self._key("convert", model)}
+        inputs = {"convert": self._full(model)}
         if self._takes_imatrix(quant):
             inputs["imatrix"] = self._key("imatrix", model)
         return "gguf", params, inputs, {}
@@ -380,7 +380,7 @@ class Plan:
             "rows": options.fidelity_rows,
         }
         inputs = {
-            "convert": self._key("convert", model),
+            "convert": self._full(model),
             "merge": self._key("merge", model),
             "evaluate": self._key("evaluate", model, "merged"),
             "sft": self._content("sft", "val.jsonl"),
@@ -389,13 +389,17 @@ class Plan:
             inputs["imatrix"] = self._key("imatrix", model)
         return "evaluate", params, inputs, {}
 
+    def _full(self, model: str) -> Input:
+        """The entry that holds the GGUF that quants are made from."""
+        return self._key("convert", model, self.settings.full(model))
+
     def _quant(self, model: str, quant: str) -> Input:
         """The entry that holds a quant."""
         return self._key("choose", model) if quant == AUTO else self._key("quantise", model, quant)
 
     def variants(self, model: str) -> list[str]:
         """Every variant of a model that is evaluated."""
-        return [*VARIANTS, *self.settings.quants(model)]
+        return [*VARIANTS, self.settings.full(model), *self.settings.quants(model)]
 
     def _artifacts(self, model: str, variant: str) -> dict[str, Input]:
         """What an evaluation loads: the weights, the tokenizer of its prompts, and of an adapter the base."""
@@ -408,7 +412,7 @@ class Plan:
         if variant == "merged":
             return {"weights": merged, "tokenizer": merged}
         # llama.cpp's own ids must equal those of the merged model's tokenizer.
-        weights = self._key("convert", model) if variant == "f16" else self._quant(model, variant)
+        weights = self._key("convert", model, variant) if variant in FULL else self._quant(model, variant)
         return {"weights": weights, "tokenizer": merged}
 
     def _judged_by(self) -> dict[str, Any]:
@@ -439,30 +443,31 @@ class Plan:
     def _fidelity(self, model: str) -> Any:
         stanza, quants = self.settings.model(model), self.settings.quants(model)
         params = {
-            "variants": ["f16", *quants],
+            "variants": [self.settings.full(model), *quants],
             "template": self._template(model),
             "family": stanza.family,
             "context": stanza.context,
             "rows": self.settings.config.evaluate.fidelity_rows,
         }
         inputs = {"merge": self._key("merge", model), "sft": self._content("sft", "test.jsonl")}
-        made = [self._key("convert", model), *(self._quant(model, quant) for quant in quants)]
+        made = [self._full(model), *(self._quant(model, quant) for quant in quants)]
         return "evaluate", params, inputs, {"gguf": made}
 
     def _bench(self, model: str) -> Any:
         quants = self.settings.quants(model)
         params = {
-            "variants": ["f16", *quants],
+            "variants": [self.settings.full(model), *quants],
             "context": self.settings.model(model).context,
             **self.settings.config.bench.model_dump(),
         }
-        made = [self._key("convert", model), *(self._quant(model, quant) for quant in quants)]
+        made = [self._full(model), *(self._quant(model, quant) for quant in quants)]
         return "gguf", params, {}, {"gguf": made}
 
     def _judge(self, model: str) -> Any:
         variants = self.variants(model)
         params = {
             "variants": variants,
+            "full": self.settings.full(model),
             "quants": self.settings.quants(model),
             "gates": self.settings.config.gates.model_dump(),
             "labels": self.labels,
@@ -493,7 +498,7 @@ class Plan:
             "minimise": self._content("minimised", "unified_min.jsonl"),
             "sft": self._content("sft", "stats.json"),
         }
-        return "data", params, inputs, {}
+        return "bundle", params, inputs, {}
 
     def _export(self) -> Any:
         config = self.settings.config
@@ -582,7 +587,8 @@ class Plan:
         for model in models:
             add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
             add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
-            found.append((f"models/{model}/gguf/{model}-f16.gguf", "convert", (model,), "model.gguf"))
+            full = settings.full(model)
+            found.append((f"models/{model}/gguf/{model}-{full}.gguf", "convert", (model, full), "model.gguf"))
             if self._has_imatrix(model):
                 found.append((f"models/{model}/gguf/{model}-imatrix.gguf", "imatrix", (model,), "imatrix.gguf"))
             for quant in settings.quants(model):

@@ -17,6 +17,9 @@ Quant = Literal[
     "IQ4_NL",
     "IQ4_XS",
 ]
+# The GGUF that quants are made from.
+Full = Literal["f16", "bf16"]
+FULL: tuple[str, ...] = Full.__args__  # type: ignore[attr-defined]
 QUANTS: tuple[str, ...] = Quant.__args__  # type: ignore[attr-defined]
 # The first of several that passes (choosing.py).
 AUTO = "AUTO"

@@ -6,9 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mindgauge.bundling import LIMITS
 from mindgauge.files import read_json, sha256_file, write_json, write_text
 from mindgauge.labels import Scheme
+from mindgauge.limits import LIMITS
+from mindgauge.quants import FULL
 from mindgauge.reliability import plot
 from mindgauge.seeds import spread
 
@@ -24,7 +25,7 @@ PAIRS = {
     ("tfidf", "merged"): "Character TF-IDF → fine-tuned, merged",
     ("base", "merged"): "base, zero-shot → fine-tuned, merged",
     ("adapter", "merged"): "adapter → merged",
-    ("merged", "f16"): "merged → GGUF f16",
+    **{("merged", full): f"merged → GGUF {full}" for full in FULL},
 }
 
 
@@ -283,7 +284,7 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
             ]
     for model, of in beats.items():
         for variant, names in of.items():
-            if variant not in ("base", "adapter", "f16"):
+            if variant not in ("base", "adapter", *FULL):
                 said.append(
                     f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)"
                 )
