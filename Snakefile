@@ -31,6 +31,10 @@ onsuccess:
         process.refuse_half_way(workflow.dag)
 
 
+onerror:
+    withdrawing.withdraw(plan.store.root, plan.current())
+
+
 rule all:
     default_target: True
     input:

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow/scripts"))
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
-from mindgauge import epoch, process
+from mindgauge import epoch, process, withdrawing
 from mindgauge.config import Settings
 from mindgauge.plan import Plan, gate_file
 from mindgauge.files import read_json

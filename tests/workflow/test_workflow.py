@@ -231,6 +231,27 @@ def test_auto_takes_the_first_quant_that_passes_and_says_which(first):
     assert not COSTLY & set(first.ran("all"))
 
 
+def test_a_failed_run_leaves_no_earlier_result_as_if_it_were_current(first):
+    """A bundle that the gates refuse now, and what hangs on a training that fails."""
+    results = first.root / "results"
+    (first.root / "refused.yaml").write_text("bundle: {despite_gates: [tiny-qwen2]}")
+    said = first.snakemake("all", check=False, overlays=("refused.yaml",))
+    assert first.status != 0 and "the gates refuse tiny-llama" in said and "were withdrawn" in said
+    assert not [path for path in (results / "models/tiny-llama/bundle").rglob("*") if path.is_symlink()]
+    assert (results / "models/tiny-qwen2/bundle/Q4_K_M/README.md").is_file()
+    assert (results / "models/tiny-llama/adapter/run.json").is_file() and not COSTLY & set(first.ran("all"))
+    assert (results / "models/tiny-llama/bundle/Q4_K_M/README.md").is_file()
+
+    (first.root / "fails.yaml").write_text("extra_models: {tiny-llama: {train: {target_modules: [no_such_layer]}}}")
+    first.snakemake("all", check=False, overlays=("fails.yaml",))
+    assert first.status != 0
+    for gone in ("adapter/run.json", "gguf/tiny-llama-Q4_K_M.gguf", "bundle/Q4_K_M/README.md", "eval/gates.json"):
+        assert not (results / "models/tiny-llama" / gone).is_symlink(), gone
+        assert (results / "models/tiny-qwen2" / gone.replace("tiny-llama", "tiny-qwen2")).is_file()
+    assert not (results / "report/index.html").exists() and not (results / "manifest.json").exists()
+    assert not COSTLY & set(first.ran("all")) and (results / "report/index.html").is_file()
+
+
 def test_verify_names_damage_and_the_next_run_mends_it(first):
     assert "0 wrong" in first.snakemake("verify")
     target = (first.root / "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf").resolve()

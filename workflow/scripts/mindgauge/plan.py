@@ -604,6 +604,16 @@ class Plan:
         add("report", "report", (), "index.html", "results.json", "results.txt")
         return found
 
+    def current(self) -> dict[str, str | None]:
+        """`<step>/<names…>` of every view -> where the entry is that it must show; None while a gate does not tell."""
+        found: dict[str, str | None] = {}
+        for step, names in [*((step, names) for _, step, names, _ in self.views()), ("catalogue", ())]:
+            try:
+                found["/".join([step, *names])] = self.recipe(step, *names).where
+            except Exception:  # whatever a gate raises that has not been made anew
+                found["/".join([step, *names])] = None
+        return found
+
     def targets(self, *steps: str) -> list[str]:
         """The views of some steps, as targets."""
         return [f"results/{view}" for view, step, _, _ in self.views() if step in steps]
