@@ -24,8 +24,9 @@ from mindgauge.progress import Progress
 
 # What prompts are made of: a dense model takes the same time for any tokens, so that no record's words are needed.
 FILLER = "今天天气很好，我去图书馆看书，下午和同学打球，晚上写作业。"
-# Tokens of the warm-up: a few touch all weights.
-WARM_UP = 16
+# The warm-up: a few tokens touch all weights, over and over for some seconds, until threads that libraries started with (OpenBLAS)
+# spin no more; their time would count as the model's.
+WARM_UP, WARM_UP_SECONDS = 16, 0.2
 # A measurement that had less than this share of its threads' time waited for cores that others used. On busy cores the threads
 # wait for the slowest at every operation: tokens a second then fall a hundredfold and more.
 UNDISTURBED = 0.9
@@ -113,6 +114,16 @@ def decode(context: Any, tokens: list[int]) -> float:
     return seconds
 
 
+def warm_up(context: Any, tokens: list[int]) -> None:
+    """Evaluates the tokens again and again for the time of the warm-up."""
+    import llama_cpp as api
+
+    start = time.perf_counter()
+    while time.perf_counter() - start < WARM_UP_SECONDS:
+        decode(context, tokens)
+        api.llama_memory_clear(api.llama_get_memory(context), True)
+
+
 def resident(field: str) -> int:
     """Bytes of this process by a field of /proc/self/status: `VmRSS`, or its peak, `VmHWM`. (ru_maxrss would count the process that
     started this one, too.)"""
@@ -142,6 +153,23 @@ def rates(tokens: int, seconds: list[float]) -> dict[str, Any]:
     }
 
 
+def timed(
+    context: Any, prompt: list[int], generated: list[int], repetitions: int
+) -> tuple[list[float], list[float], float]:
+    """The seconds that the prompt, and what is generated one by one, took in each repetition; and the CPU seconds of all."""
+    import llama_cpp as api
+
+    seconds: tuple[list[float], list[float]] = ([], [])
+    used = 0.0
+    for _ in range(repetitions):
+        api.llama_memory_clear(api.llama_get_memory(context), True)
+        start = time.process_time()
+        seconds[0].append(decode(context, prompt))
+        seconds[1].append(sum(decode(context, [token]) for token in generated))
+        used += time.process_time() - start
+    return *seconds, used
+
+
 def one(path: Path, workload: Workload, threads: int) -> dict[str, Any]:
     """One measurement, in this process: see docs/outputs.md, bench.json. Raises UserError as `loaded` and `fitting` do."""
     import llama_cpp as api
@@ -156,17 +184,9 @@ def one(path: Path, workload: Workload, threads: int) -> dict[str, Any]:
         count = fitting(workload, api.llama_model_n_ctx_train(model), str(path))
         # What is generated is given, not chosen: sampling is no part of it, as in llama-bench.
         tokens = filler(model, count + workload.generated_tokens)
-        memory = api.llama_get_memory(context)
-        decode(context, tokens[: min(WARM_UP, count)])
-        prompt, generation = [], []
-        wall = used = 0.0
-        for _ in range(workload.repetitions):
-            api.llama_memory_clear(memory, True)
-            began, began_cpu = time.perf_counter(), time.process_time()
-            prompt.append(decode(context, tokens[:count]))
-            generation.append(sum(decode(context, [token]) for token in tokens[count:]))
-            wall, used = wall + time.perf_counter() - began, used + time.process_time() - began_cpu
-        share = used / (wall * threads)
+        warm_up(context, tokens[: min(WARM_UP, count)])
+        prompt, generation, used = timed(context, tokens[:count], tokens[count:], workload.repetitions)
+        share = used / (threads * sum(prompt + generation))
         return {
             "threads": threads,
             "prompt_tokens": count,
