@@ -12,7 +12,7 @@ from mindgauge.errors import UserError
 from mindgauge.files import read_json
 
 # A few tokens: these tests are about what is measured, not about how fast it is.
-LOAD = bench.Load(prompt_tokens=600, generated_tokens=4, repetitions=2, context=2048)
+WORKLOAD = bench.Workload(prompt_tokens=600, generated_tokens=4, repetitions=2, context=2048)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def measured(made, tmp_path_factory):
     """Both GGUFs of a tiny model with one thread, and with more than there are cores."""
     out = tmp_path_factory.mktemp("bench")
     ggufs = {"f16": made["convert"] / "model.gguf", "Q4_K_M": made["quantise"] / "model.gguf"}
-    bench.write(ggufs, out, LOAD, [1, 10_000], cores=1)
+    bench.write(ggufs, out, WORKLOAD, [1, 10_000], cores=1)
     return ggufs, read_json(out / "bench.json"), (out / "bench.json").read_text()
 
 
@@ -64,7 +64,7 @@ def test_a_processor_that_has_no_name_is_its_architecture(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("count", [1, 2, 599, 600])
 def test_the_prompt_has_exactly_the_tokens_asked_for(made, count):
-    with bench.loaded(made["quantise"] / "model.gguf", LOAD, 1) as (model, _):
+    with bench.loaded(made["quantise"] / "model.gguf", WORKLOAD, 1) as (model, _):
         assert len(bench.filler(model, count)) == count
         assert bench.filler(model, count) == bench.filler(model, 600)[:count]
 
@@ -78,22 +78,22 @@ def test_more_threads_than_cores_are_left_out_with_the_reason():
 
 
 def test_a_prompt_that_does_not_fit_is_shortened_to_what_does(made):
-    load = bench.Load(prompt_tokens=600, generated_tokens=4, repetitions=1, context=2048)
-    assert bench.fitting(load, 4096, "m") == 600
-    assert bench.fitting(load, 512, "m") == bench.fitting(bench.Load(600, 4, 1, 512), 4096, "m") == 508
+    workload = bench.Workload(prompt_tokens=600, generated_tokens=4, repetitions=1, context=2048)
+    assert bench.fitting(workload, 4096, "m") == 600
+    assert bench.fitting(workload, 512, "m") == bench.fitting(bench.Workload(600, 4, 1, 512), 4096, "m") == 508
     with pytest.raises(UserError, match="a context of 4 tokens has no room for a prompt and 4 generated tokens"):
-        bench.fitting(load, 4, "m")
-    found = bench.measure({"m": made["quantise"] / "model.gguf"}, bench.Load(600, 4, 1, 256), [1], 1)
+        bench.fitting(workload, 4, "m")
+    found = bench.measure({"m": made["quantise"] / "model.gguf"}, bench.Workload(600, 4, 1, 256), [1], 1)
     (one,) = found["variants"]["m"]["measured"]
     assert (found["prompt_tokens"], one["prompt_tokens"]) == (600, 252)
 
 
 def test_a_file_that_is_no_model_is_told(tmp_path):
     with pytest.raises(UserError, match="there is no such GGUF"):
-        bench.measure({"m": tmp_path / "none.gguf"}, LOAD, [1], 1)
+        bench.measure({"m": tmp_path / "none.gguf"}, WORKLOAD, [1], 1)
     (tmp_path / "broken.gguf").write_bytes(b"GGUF")
     with pytest.raises(UserError) as told:  # from the process that measures
-        bench.measure({"m": tmp_path / "broken.gguf"}, LOAD, [1], 1)
+        bench.measure({"m": tmp_path / "broken.gguf"}, WORKLOAD, [1], 1)
     assert told.value.message().startswith("mindgauge: llama.cpp cannot load this file\n  where: ")
 
 
@@ -105,7 +105,7 @@ def killed(*_):
 def test_a_process_that_was_killed_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "one", killed)
     with pytest.raises(UserError, match="the process that measured this file with 2 threads died"):
-        bench.apart(tmp_path / "m.gguf", LOAD, 2)
+        bench.apart(tmp_path / "m.gguf", WORKLOAD, 2)
 
 
 def test_the_options():

@@ -10,7 +10,7 @@ def work(step: Step) -> None:
     ggufs = dict(zip(params.pop("variants"), step.lists["gguf"], strict=True))
     files = {name: entry / "model.gguf" for name, entry in ggufs.items()}
     threads = params.pop("threads")
-    bench.write(files, step.out, bench.Load(**params), threads, step.threads)
+    bench.write(files, step.out, bench.Workload(**params), threads, step.threads)
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ if __name__ == "__main__":
     )
     parser.add_argument("--json", action="store_true", help="print all that was measured as JSON")
     arguments = parser.parse_args()
-    load = bench.Load(
+    workload = bench.Workload(
         arguments.prompt_tokens, arguments.generated_tokens, arguments.repetitions, context=arguments.context
     )
     with exit_on_user_error():
         files = {str(path): path for path in arguments.gguf}
-        measured = bench.measure(files, load, arguments.threads, os.cpu_count() or 1)
+        measured = bench.measure(files, workload, arguments.threads, os.cpu_count() or 1)
         print(json.dumps(measured, ensure_ascii=False, indent=2) if arguments.json else table(measured))

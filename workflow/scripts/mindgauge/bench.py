@@ -24,15 +24,16 @@ from mindgauge.progress import Progress
 
 # What prompts are made of: a dense model takes the same time for any tokens, so that no record's words are needed.
 FILLER = "今天天气很好，我去图书馆看书，下午和同学打球，晚上写作业。"
-# Tokens of the warm-up: a few touch all weights.
-WARM_UP = 16
+# The warm-up: a few tokens touch all weights, over and over for some seconds, until threads that libraries started with (OpenBLAS)
+# spin no more; their time would count as the model's.
+WARM_UP, WARM_UP_SECONDS = 16, 0.2
 # A measurement that had less than this share of its threads' time waited for cores that others used. On busy cores the threads
 # wait for the slowest at every operation: tokens a second then fall a hundredfold and more.
 UNDISTURBED = 0.9
 
 
 @dataclass(frozen=True)
-class Load:
+class Workload:
     """What is asked of every GGUF: a prompt of `prompt_tokens`, then `generated_tokens` one by one, in a context of `context` tokens,
     `repetitions` times."""
 
@@ -43,7 +44,7 @@ class Load:
 
 
 @contextmanager
-def loaded(path: Path, load: Load, threads: int) -> Iterator[tuple[Any, Any]]:
+def loaded(path: Path, workload: Workload, threads: int) -> Iterator[tuple[Any, Any]]:
     """Model and context of llama.cpp on the CPU alone. Raises UserError if it cannot load the file."""
     import llama_cpp as api
 
@@ -55,16 +56,16 @@ def loaded(path: Path, load: Load, threads: int) -> Iterator[tuple[Any, Any]]:
             "llama.cpp cannot load this file", where=str(path), instead="a complete GGUF of a causal language model"
         )
     params = api.llama_context_default_params()
-    params.n_ctx = load.context
+    params.n_ctx = workload.context
     # The prompt in one call; llama.cpp cuts it into its own batches (n_ubatch).
-    params.n_batch = max(load.prompt_tokens, WARM_UP)
+    params.n_batch = max(workload.prompt_tokens, WARM_UP)
     params.n_threads = params.n_threads_batch = threads
     params.offload_kqv = params.op_offload = False
     context = api.llama_init_from_model(model, params)
     try:
         if not context:
             raise UserError(
-                f"llama.cpp has no memory for a context of {load.context} tokens",
+                f"llama.cpp has no memory for a context of {workload.context} tokens",
                 where=str(path),
                 instead="a smaller context",
             )
@@ -75,17 +76,17 @@ def loaded(path: Path, load: Load, threads: int) -> Iterator[tuple[Any, Any]]:
         api.llama_model_free(model)
 
 
-def fitting(load: Load, trained: int, where: str) -> int:
+def fitting(workload: Workload, trained: int, where: str) -> int:
     """Tokens of the prompt that fit with what is generated into the context asked for and into the trained one. Raises UserError if
     none do."""
-    room = min(load.context, trained) - load.generated_tokens
+    room = min(workload.context, trained) - workload.generated_tokens
     if room < 1:
         raise UserError(
-            f"a context of {min(load.context, trained)} tokens has no room for a prompt and {load.generated_tokens} generated tokens",
+            f"a context of {min(workload.context, trained)} tokens has no room for a prompt and {workload.generated_tokens} generated tokens",
             where=where,
             instead="fewer generated tokens",
         )
-    return min(load.prompt_tokens, room)
+    return min(workload.prompt_tokens, room)
 
 
 def filler(model: Any, count: int) -> list[int]:
@@ -111,6 +112,16 @@ def decode(context: Any, tokens: list[int]) -> float:
     if status:
         raise RuntimeError(f"llama_decode failed with status {status}")
     return seconds
+
+
+def warm_up(context: Any, tokens: list[int]) -> None:
+    """Evaluates the tokens again and again for the time of the warm-up."""
+    import llama_cpp as api
+
+    start = time.perf_counter()
+    while time.perf_counter() - start < WARM_UP_SECONDS:
+        decode(context, tokens)
+        api.llama_memory_clear(api.llama_get_memory(context), True)
 
 
 def resident(field: str) -> int:
@@ -142,7 +153,24 @@ def rates(tokens: int, seconds: list[float]) -> dict[str, Any]:
     }
 
 
-def one(path: Path, load: Load, threads: int) -> dict[str, Any]:
+def timed(
+    context: Any, prompt: list[int], generated: list[int], repetitions: int
+) -> tuple[list[float], list[float], float]:
+    """The seconds that the prompt, and what is generated one by one, took in each repetition; and the CPU seconds of all."""
+    import llama_cpp as api
+
+    seconds: tuple[list[float], list[float]] = ([], [])
+    used = 0.0
+    for _ in range(repetitions):
+        api.llama_memory_clear(api.llama_get_memory(context), True)
+        start = time.process_time()
+        seconds[0].append(decode(context, prompt))
+        seconds[1].append(sum(decode(context, [token]) for token in generated))
+        used += time.process_time() - start
+    return *seconds, used
+
+
+def one(path: Path, workload: Workload, threads: int) -> dict[str, Any]:
     """One measurement, in this process: see docs/outputs.md, bench.json. Raises UserError as `loaded` and `fitting` do."""
     import llama_cpp as api
 
@@ -151,27 +179,19 @@ def one(path: Path, load: Load, threads: int) -> dict[str, Any]:
     api.llama_backend_init()
     before = resident("VmRSS")
     start = time.perf_counter()
-    with loaded(path, load, threads) as (model, context):
+    with loaded(path, workload, threads) as (model, context):
         load_seconds = time.perf_counter() - start
-        count = fitting(load, api.llama_model_n_ctx_train(model), str(path))
+        count = fitting(workload, api.llama_model_n_ctx_train(model), str(path))
         # What is generated is given, not chosen: sampling is no part of it, as in llama-bench.
-        tokens = filler(model, count + load.generated_tokens)
-        memory = api.llama_get_memory(context)
-        decode(context, tokens[: min(WARM_UP, count)])
-        prompt, generation = [], []
-        wall = used = 0.0
-        for _ in range(load.repetitions):
-            api.llama_memory_clear(memory, True)
-            began, began_cpu = time.perf_counter(), time.process_time()
-            prompt.append(decode(context, tokens[:count]))
-            generation.append(sum(decode(context, [token]) for token in tokens[count:]))
-            wall, used = wall + time.perf_counter() - began, used + time.process_time() - began_cpu
-        share = used / (wall * threads)
+        tokens = filler(model, count + workload.generated_tokens)
+        warm_up(context, tokens[: min(WARM_UP, count)])
+        prompt, generation, used = timed(context, tokens[:count], tokens[count:], workload.repetitions)
+        share = used / (threads * sum(prompt + generation))
         return {
             "threads": threads,
             "prompt_tokens": count,
             "prompt": rates(count, prompt),
-            "generation": rates(load.generated_tokens, generation),
+            "generation": rates(workload.generated_tokens, generation),
             "answer_seconds": round(statistics.median(map(sum, zip(prompt, generation, strict=True))), 6),
             "core_share": round(share, 3),
             "disturbed": share < UNDISTURBED,
@@ -184,11 +204,11 @@ def one(path: Path, load: Load, threads: int) -> dict[str, Any]:
         }
 
 
-def apart(path: Path, load: Load, threads: int) -> dict[str, Any]:
+def apart(path: Path, workload: Workload, threads: int) -> dict[str, Any]:
     """`one` in a fresh process. Raises UserError as it does, and if the process was killed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            return pool.submit(one, path, load, threads).result()
+            return pool.submit(one, path, workload, threads).result()
         except BrokenProcessPool:
             raise UserError(
                 f"the process that measured this file with {threads} threads died",
@@ -211,17 +231,17 @@ def measured_threads(asked: list[int], cores: int) -> tuple[list[int], list[dict
     return fit, [{"threads": threads, "reason": reason} for threads in asked if threads > cores]
 
 
-def measure(ggufs: dict[str, Path], load: Load, threads: list[int], cores: int) -> dict[str, Any]:
+def measure(ggufs: dict[str, Path], workload: Workload, threads: list[int], cores: int) -> dict[str, Any]:
     """What each GGUF takes at each number of threads, with at most `cores` cores: see docs/outputs.md, bench.json. Raises UserError if
     a file is missing or cannot be measured."""
     if missing := [path for path in ggufs.values() if not path.is_file()]:
         raise UserError("there is no such GGUF", where=str(missing[0]), instead="the path of a GGUF file")
     found: dict[str, Any] = {
         "machine": machine.describe(),
-        "prompt_tokens": load.prompt_tokens,
-        "generated_tokens": load.generated_tokens,
-        "repetitions": load.repetitions,
-        "context": load.context,
+        "prompt_tokens": workload.prompt_tokens,
+        "generated_tokens": workload.generated_tokens,
+        "repetitions": workload.repetitions,
+        "context": workload.context,
         "threads": threads,
         "cores": min(cores, len(os.sched_getaffinity(0))),
     }
@@ -231,10 +251,10 @@ def measure(ggufs: dict[str, Path], load: Load, threads: list[int], cores: int) 
         name: {"size_bytes": path.stat().st_size, "measured": []} for name, path in ggufs.items()
     }
     for name, count in Progress(asked, what="measurements"):
-        variants[name]["measured"].append(apart(ggufs[name], load, count))
+        variants[name]["measured"].append(apart(ggufs[name], workload, count))
     return {**found, "variants": variants}
 
 
-def write(ggufs: dict[str, Path], out: Path, load: Load, threads: list[int], cores: int) -> None:
+def write(ggufs: dict[str, Path], out: Path, workload: Workload, threads: list[int], cores: int) -> None:
     """Writes bench.json."""
-    write_json(out / "bench.json", measure(ggufs, load, threads, cores))
+    write_json(out / "bench.json", measure(ggufs, workload, threads, cores))
