@@ -236,7 +236,7 @@ def test_a_failed_run_leaves_no_earlier_result_as_if_it_were_current(first):
     results = first.root / "results"
     (first.root / "refused.yaml").write_text("bundle: {despite_gates: [tiny-qwen2]}")
     said = first.snakemake("all", check=False, overlays=("refused.yaml",))
-    assert first.status != 0 and "the gates refuse tiny-llama" in said and "were withdrawn" in said
+    assert first.status != 0 and "were withdrawn" in said
     assert not [path for path in (results / "models/tiny-llama/bundle").rglob("*") if path.is_symlink()]
     assert (results / "models/tiny-qwen2/bundle/Q4_K_M/README.md").is_file()
     assert (results / "models/tiny-llama/adapter/run.json").is_file() and not COSTLY & set(first.ran("all"))

@@ -545,8 +545,9 @@ class Settings:
             self.models[derived] = model.model_copy(update={"seeds": None, "train": {**model.train, "seed": seed}})
 
     def _check_bundles(self, where: str) -> None:
-        """Raises UserError for a bundle that is not made."""
-        known = [each for name in self.names for each in (name, *(f"{name}/{quant}" for quant in self.quants(name)))]
+        """Raises UserError for a bundle of no model there is; it need not be one of those built."""
+        models = [name for name in self.models if name not in self.seeded]
+        known = [each for name in models for each in (name, *(f"{name}/{quant}" for quant in self.quants(name)))]
         for name in self.config.bundle.despite_gates:
             if name not in known:
                 near = "".join(f"{one}   " for one in difflib.get_close_matches(name, known, 1, 0.5))
