@@ -1,0 +1,192 @@
+"""Every command that a document shows is run, or checked, or named here with the reason why it cannot be."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import documents
+import pytest
+import yaml
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tests/workflow"))
+from clone import Clone
+
+from mindgauge.config import Settings, overlaid
+
+# Run as they stand, with what is added so that they write nothing.
+RUN = {
+    ("make", "help"): (),
+    ("python", "workflow/scripts/document_config.py"): ("--check",),
+    ("python", "tests/benchmarks/identities.py"): (),
+}
+# Cannot run here, with the reason.
+ELSEWHERE = {
+    "llama-server": "built from llama.cpp; tests/labelling/test_bundle_served.py runs one where it is",
+    "llama-bench": "built from llama.cpp",
+    "llama-completion": "built from llama.cpp",
+    "~/llama.cpp/build/bin/llama-completion": "on a phone",
+    "ollama": "needs Ollama",
+    "jq": "in front of a server that is not here",
+    "curl": "asks a server that is not here",
+    "pkg": "in Termux, on a phone",
+    "cmake": "builds llama.cpp on a phone",
+    "git": "fetches llama.cpp over the network",
+    "tmux": "a terminal",
+    "sbatch": "needs a SLURM cluster",
+    "scancel": "needs a SLURM cluster",
+    "squeue": "needs a SLURM cluster",
+    "rm": "removes results",
+    "cp": "copies results",
+    "kill": "needs a run",
+    **dict.fromkeys(("cd", "source", "cat", "printf"), "of the shell, nothing of ours"),
+}
+# Parses the arguments as the program itself does, and stops there.
+PARSE = """
+import argparse, runpy, sys
+parse = argparse.ArgumentParser.parse_known_args
+def stop(self, *arguments, **named):
+    sys.exit(parse(self, *arguments, **named)[1] or 0)
+argparse.ArgumentParser.parse_known_args = stop
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+COMMANDS = documents.commands()
+
+
+def of(program: str) -> list[documents.Command]:
+    return [command for command in COMMANDS if command.words[0] == program]
+
+
+def test_every_command_is_in_a_class():
+    known = {"make", "snakemake", "python", "pytest", *ELSEWHERE}
+    assert not [str(command) for command in COMMANDS if command.words[0] not in known]
+    assert len(COMMANDS) > 50
+
+
+def test_no_reason_is_given_for_nothing():
+    used = {command.words[0] for command in COMMANDS}
+    assert not set(ELSEWHERE) - used
+
+
+def test_make_targets_are_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    wrong = []
+    for command in of("make"):
+        for word in command.words[1:]:
+            name, assigned, _ = word.partition("=")
+            if (f"$({name})" not in makefile) if assigned else word not in targets:
+                wrong.append(f"{command}: {word}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("words", RUN, ids=" ".join)
+def test_cheap_commands_run(words):
+    assert any(command.words[: len(words)] == words for command in COMMANDS), "no document has it any more"
+    program = [sys.executable] if words[0] == "python" else [words[0]]
+    done = subprocess.run(
+        [*program, *words[1:], *RUN[words]],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "workflow/scripts"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_programs_take_the_arguments_shown():
+    def wrong(words: tuple[str, ...]) -> str:
+        if not (ROOT / words[1]).is_file():
+            return "there is no such program"
+        done = subprocess.run(
+            [sys.executable, "-c", PARSE, *words[1:]],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": "workflow/scripts"},
+            capture_output=True,
+            text=True,
+        )
+        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+    asked = {command.words: command for command in of("python") if command.words[:2] not in RUN}
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(asked, pool.map(wrong, asked), strict=True))
+    assert not [f"{asked[words]}: {said}" for words, said in found.items() if said]
+
+
+def test_pytest_is_given_files_that_exist():
+    for command in of("pytest"):
+        assert all((ROOT / word).is_file() for word in command.words if word.endswith(".py")), str(command)
+
+
+def stanzas() -> dict[str, object]:
+    """The stanzas of models that a document adds."""
+    found: dict[str, object] = {}
+    for block in documents.parts("docs/adding-a-model.md")[1]:
+        if block.language == "yaml":
+            found |= {name: of for name, of in yaml.safe_load(block.text).items() if "family" in of}
+    return found
+
+
+def test_snakemake_knows_the_options_and_targets_shown(tmp_path, monkeypatch):
+    """A dry run on the demo's configuration of every command, those of one profile together; apart only to find the wrong one."""
+    from snakemake.cli import parse_args
+
+    models = tmp_path / "tiny"
+    for name in ("tiny-qwen2", "tiny-llama"):
+        (models / name).mkdir(parents=True)
+        (models / name / "config.json").write_text("{}")
+    clone = Clone(tmp_path / "clone", tmp_path / "store", models)
+    (clone.root / "stanzas.yaml").write_text(yaml.safe_dump({"extra_models": stanzas()}))
+    monkeypatch.chdir(clone.root)
+    shown: dict[str, list[tuple[documents.Command, list[str]]]] = {}
+    for command in of("snakemake"):
+        try:
+            _, arguments = parse_args([*command.words[1:]])
+        except SystemExit:
+            pytest.fail(f"{command}: an option that Snakemake does not know")
+        targets = [str(target) for target in arguments.targets or []]
+        assert all(file.suffix == ".yaml" for file in arguments.configfile or []), (
+            f"{command}: a target taken for a configfile"
+        )
+        for profile in arguments.profile or []:
+            assert (ROOT / profile / "config.yaml").is_file(), str(command)
+            shown.setdefault(Path(profile).name, []).append((command, targets))
+    for profile, pairs in shown.items():
+        wanted = sorted({target for _, targets in pairs for target in targets})
+
+        def dry(targets: list[str], profile: str = profile) -> str:
+            said = clone.snakemake(
+                "--dry-run", "--quiet", "all", "--", *targets, profile=profile, overlays=("stanzas.yaml",), check=False
+            )
+            return "" if clone.status == 0 else said[-400:]
+
+        if wanted and dry(wanted):
+            assert not [f"{command}: {said}" for command, targets in pairs if targets and (said := dry(targets))]
+
+
+def overlays() -> Iterator[tuple[str, str]]:
+    """The blocks of YAML that are overlays of the configuration; alternatives, each a line of its own, apart."""
+    for path in documents.documents():
+        for block in documents.parts(path)[1]:
+            if block.language != "yaml" or path == "docs/adding-a-model.md":
+                continue
+            keys = re.findall(r"^\w+(?=:)", block.text, re.MULTILINE)
+            texts = [block.text] if len(keys) == len(set(keys)) else block.text.splitlines()
+            yield from ((f"{path}:{block.line}", text) for text in texts if text.strip())
+
+
+@pytest.mark.parametrize(("where", "text"), list(overlays()))
+def test_overlays_shown_are_valid(where, text, tmp_path, in_root):
+    (tmp_path / "my.yaml").write_text(text, encoding="utf-8")
+    Settings(overlaid([tmp_path / "my.yaml"]))
+
+
+def test_stanzas_shown_are_valid(tmp_path, in_root):
+    assert stanzas()
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump({"extra_models": stanzas()}))
+    Settings(overlaid([tmp_path / "my.yaml"]))

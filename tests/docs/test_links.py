@@ -1,0 +1,55 @@
+"""Links, anchors and paths in the documents lead somewhere."""
+
+import re
+from pathlib import Path
+
+import documents
+import pytest
+from conftest import ROOT
+
+# Made by a run, the user's own, or of another project: not in a fresh clone.
+ELSEWHERE = ("config/models.lock.yaml", "data/raw", "data/N.json", "docs/android.md", "docs/xcframework.md")
+TREES = ("workflow", "config", "docs", "tests", "profiles", "envs", "rules", "data", "report")
+
+
+@pytest.mark.parametrize("path", documents.documents())
+def test_links_and_anchors_resolve(path):
+    wrong = []
+    for line, target in documents.links(path):
+        if re.match(r"https?:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (ROOT / path).parent / file if file else ROOT / path
+        if not found.exists():
+            wrong.append(f"{path}:{line}: {target}: there is no such file")
+        elif anchor and anchor not in documents.anchors(str(found.resolve().relative_to(ROOT.resolve()))):
+            wrong.append(f"{path}:{line}: {target}: there is no such heading")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", documents.documents())
+def test_paths_named_exist(path):
+    wrong = []
+    for line, span in documents.spans(path):
+        if "://" in span:
+            continue
+        for name in re.findall(rf"(?<![\w/.<-])(?:{'|'.join(TREES)})/[\w./-]+", span):
+            if path == "docs/outputs.md" and name.startswith(("data/", "report/")):
+                continue  # below results/
+            rest = span[span.index(name) + len(name) :]
+            if rest[:1] in ("<", "*", "{", "…") or name.startswith(ELSEWHERE):
+                continue
+            if not (ROOT / name.rstrip(".")).exists():
+                wrong.append(f"{path}:{line}: {name}")
+    assert not wrong
+
+
+def test_every_document_can_be_found_from_the_readme():
+    linked = {Path(target.partition("#")[0]).name for _, target in documents.links("README.md")}
+    assert {path.name for path in ROOT.glob("docs/*.md")} <= linked
+
+
+def test_no_machine_path_and_no_registry_address():
+    for path in documents.documents():
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not re.search(r"/work/|/tmp/|/root/|pypi\.|index-url", text), path
