@@ -42,7 +42,6 @@ ELSEWHERE = {
     "squeue": "needs a SLURM cluster",
     "rm": "removes results",
     "cp": "copies results",
-    "kill": "needs a run",
     **dict.fromkeys(("cd", "source", "cat", "printf"), "of the shell, nothing of ours"),
 }
 # Parses the arguments as the program itself does, and stops there.
@@ -121,6 +120,14 @@ def test_programs_take_the_arguments_shown():
 def test_pytest_is_given_files_that_exist():
     for command in of("pytest"):
         assert all((ROOT / word).is_file() for word in command.words if word.endswith(".py")), str(command)
+
+
+def test_the_driver_is_sound():
+    driver = ROOT / "profiles/slurm/driver.sh"
+    assert subprocess.run(["bash", "-n", driver]).returncode == 0
+    last = driver.read_text().splitlines()[-1]
+    # Without exec the signal before the time limit would reach the shell alone.
+    assert last.startswith("exec snakemake --profile profiles/slurm") and "#SBATCH --signal=B:INT@" in driver.read_text()
 
 
 def stanzas() -> dict[str, object]:
