@@ -127,7 +127,9 @@ def test_the_driver_is_sound():
     assert subprocess.run(["bash", "-n", driver]).returncode == 0
     last = driver.read_text().splitlines()[-1]
     # Without exec the signal before the time limit would reach the shell alone.
-    assert last.startswith("exec snakemake --profile profiles/slurm") and "#SBATCH --signal=B:INT@" in driver.read_text()
+    assert (
+        last.startswith("exec snakemake --profile profiles/slurm") and "#SBATCH --signal=B:INT@" in driver.read_text()
+    )
 
 
 def stanzas() -> dict[str, object]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import documents
 import pytest
+import yaml
 from conftest import ROOT
 
 # Made by a run, the user's own, or of another project: not in a fresh clone.
@@ -53,3 +54,20 @@ def test_no_machine_path_and_no_registry_address():
     for path in documents.documents():
         text = (ROOT / path).read_text(encoding="utf-8")
         assert not re.search(r"/work/|/tmp/|/root/|pypi\.|index-url", text), path
+
+
+def test_the_workflow_catalog_finds_what_it_asks_for():
+    """snakemake/snakemake-workflow-catalog, scripts/generate-catalog.py and its page on adding workflows."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme and "workflow" in readme
+    assert (ROOT / "workflow/Snakefile").is_file() and (ROOT / "config/README.md").is_file()
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"}
+    deployment = usage["software-stack-deployment"]
+    assert set(deployment) == {"conda", "apptainer", "apptainer+conda", "report"} and usage["report"] is True
+    # No rule has a conda environment yet, and no image is built.
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert deployment["conda"] == ("conda:" in rules)
+    profile = usage["mandatory-flags"]["flags"].split()[1]
+    assert (ROOT / profile / "config.yaml").is_file()
