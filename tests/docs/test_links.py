@@ -46,8 +46,16 @@ def test_paths_named_exist(path):
 
 
 def test_every_document_can_be_found_from_the_readme():
-    linked = {Path(target.partition("#")[0]).name for _, target in documents.links("README.md")}
-    assert {path.name for path in ROOT.glob("docs/*.md")} <= linked
+    found, waiting = set(), ["README.md"]
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        for _, target in documents.links(path):
+            other = ((ROOT / path).parent / target.partition("#")[0]).resolve()
+            name = other.relative_to(ROOT).as_posix() if other.is_relative_to(ROOT) else ""
+            if name.endswith(".md") and name not in found:
+                waiting.append(name)
+    assert set(documents.documents()) <= found
 
 
 def test_no_machine_path_and_no_registry_address():
