@@ -1,7 +1,6 @@
 """Links, anchors and paths in the documents lead somewhere."""
 
 import re
-from pathlib import Path
 
 import documents
 import pytest
