@@ -100,6 +100,9 @@ def test_cheap_commands_run(words):
 
 def test_programs_take_the_arguments_shown():
     def wrong(words: tuple[str, ...]) -> str:
+        if words[1] == "-c":
+            compile(words[2], "-c", "exec")
+            return ""
         if not (ROOT / words[1]).is_file():
             return "there is no such program"
         done = subprocess.run(
