@@ -28,7 +28,6 @@ RUN = {
 ELSEWHERE = {
     "llama-server": "built from llama.cpp; tests/labelling/test_bundle_served.py runs one where it is",
     "llama-bench": "built from llama.cpp",
-    "llama-completion": "built from llama.cpp",
     "~/llama.cpp/build/bin/llama-completion": "on a phone",
     "ollama": "needs Ollama",
     "jq": "in front of a server that is not here",
@@ -69,7 +68,7 @@ def test_every_command_is_in_a_class():
 
 def test_no_reason_is_given_for_nothing():
     used = {command.words[0] for command in COMMANDS}
-    assert not set(ELSEWHERE) - used
+    assert set(ELSEWHERE) <= used, f"in no document: {sorted(set(ELSEWHERE) - used)}"
 
 
 def test_make_targets_are_in_the_makefile():
