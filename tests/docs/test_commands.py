@@ -1,9 +1,13 @@
 """Every command that a document shows is run, or checked, or named here with the reason why it cannot be."""
 
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -201,3 +205,78 @@ def test_stanzas_shown_are_valid(tmp_path, in_root):
     assert stanzas()
     (tmp_path / "my.yaml").write_text(yaml.safe_dump({"extra_models": stanzas()}))
     Settings(overlaid([tmp_path / "my.yaml"]))
+
+
+@pytest.fixture
+def after_demo(tmp_path):
+    """A directory in which what the documents show after `make demo` can be typed."""
+    if not (ROOT / "results/models/tiny-llama/bundle/Q4_K_M/bundle.json").is_file():
+        pytest.skip("no finished demo in this clone (make demo)")
+    for name in ("workflow", "config", "data", "results"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "what_was_said.txt").write_text("最近总是睡不着，担心考试。", encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"id": "a", "text": "睡不着。"}\n{"id": "b", "text": "很开心。"}\n', encoding="utf-8"
+    )
+    return tmp_path
+
+
+def typed(text: str, directory: Path) -> str:
+    """What a shell prints of some lines."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text], cwd=directory, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_bundle_is_asked_as_the_usage_shows(after_demo):
+    (block,) = [block for block in documents.parts("docs/usage.md")[1] if "--jsonl" in block.text]
+    lines = block.text.splitlines()
+    bundle, once, explained, rows, served, asked = lines
+    printed = [typed(f"{bundle}\n{line}", after_demo) for line in (once, explained)]
+    assert set(json.loads(printed[0])) == {
+        "depression_level",
+        "anxiety_level",
+        "risk_flag",
+        "student_distress_score",
+    }
+    assert "probabilities" in json.loads(printed[1])
+    typed(f"{bundle}\n{rows}", after_demo)
+    answers = [json.loads(line) for line in (after_demo / "answers.jsonl").read_text().splitlines()]
+    assert [answer["id"] for answer in answers] == ["a", "b"] and all("labels" in answer for answer in answers)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    server = subprocess.Popen(
+        ["bash", "-c", f"{bundle}\nexec {served.replace('8000', port)}"],
+        cwd=after_demo,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.2)
+        if subprocess.run(["which", "curl"], capture_output=True).returncode == 0:
+            said = typed(asked.replace("8000", port).replace("curl ", "curl --noproxy '*' -s "), after_demo)
+            assert "probabilities" in json.loads(said)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.slow
+def test_the_rest_that_needs_a_finished_demo(after_demo):
+    shown = {command.words[1]: command.words for command in of("python") if command.words[0] == "python"}
+    assert "workflow/scripts/relabel.py" in shown and "workflow/scripts/bench_gguf.py" in shown
+    said = typed("python workflow/scripts/relabel.py --sample 50 --configfile config/demo.yaml", after_demo)
+    assert "50 of 50 answers are the same" in said
+    gguf = "results/models/tiny-llama/gguf/tiny-llama-Q4_K_M.gguf"
+    assert typed(f"python workflow/scripts/bench_gguf.py {gguf} --threads 1 --repetitions 1", after_demo)
