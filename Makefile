@@ -34,7 +34,7 @@ test-all: setup build/tiny/.made  ## what needs longer or more: all families, SL
 check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
 	@ruff check . && ruff format --check .
 	@mypy
-	@snakefmt --check Snakefile rules
+	@snakefmt --check Snakefile workflow/Snakefile rules
 	@$(SNAKEMAKE) --lint
 	@$(BIN)/python workflow/scripts/document_config.py --check
 

@@ -3,7 +3,9 @@ import os
 import sys
 
 # The library of this clone, not one installed elsewhere: its code is part of every key.
-sys.path.insert(0, os.path.join(workflow.basedir, "workflow/scripts"))
+sys.path.insert(
+    0, os.path.abspath(os.path.join(workflow.current_basedir, "../workflow/scripts"))
+)
 
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target

@@ -1,8 +1,10 @@
-"""The option reference (config/README.md) and the JSON schemas (config/schemas/), made from the configuration's models."""
+"""The option reference (config/README.md), the reference of result records (docs/result-record.md) and the JSON schemas
+(config/schemas/), made from the models."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -30,6 +32,14 @@ Made from `workflow/scripts/mindgauge/config.py` by `python workflow/scripts/doc
 `models.yaml` holds one stanza a base model, `labels.yaml` the label scheme, `prompts/` the instruction, `templates/` one chat
 template a family. `models.lock.yaml` is written when a base is first fetched: commit and sha256 of each file, obeyed from then on.
 Every key is checked before any job starts; an unknown one is answered with the nearest valid key.
+"""
+
+RESULTS = """# The result record, key by key
+
+Made from `workflow/scripts/mindgauge/result_schema.py` by `python workflow/scripts/document_config.py`; a test keeps it in step.
+
+A result record stands at `results.<way>.<set>` of `models/<model>/eval/<variant>.json` ([outputs](outputs.md#the-figures-of-a-variant)).
+Its JSON schema is [config/schemas/result.schema.json](../config/schemas/result.schema.json).
 """
 
 
@@ -74,6 +84,37 @@ def reference() -> str:
     return "".join(parts)
 
 
+def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The parts of a record in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inside in get_args(annotation):
+        yield from _parts(inside)
+
+
+def result_record() -> str:
+    """The text of docs/result-record.md: the parts of a result record in the order in which they are met, then the prediction row
+    and the decision of the gates."""
+    parts: list[str] = [RESULTS]
+    waiting: list[type[BaseModel]] = [result_schema.Result, result_schema.Prediction, result_schema.Decision]
+    done: set[type[BaseModel]] = set()
+    while waiting:
+        model = waiting.pop(0)
+        if model in done:
+            continue
+        done.add(model)
+        parts.append(f"## {model.__name__}\n\n{str(model.__doc__).strip()}\n\n| key | meaning |\n|---|---|\n")
+        inside: list[type[BaseModel]] = []
+        for name, field in model.model_fields.items():
+            found = list(_parts(field.annotation))
+            inside += found
+            see = "".join(f" [{part.__name__}](#{part.__name__.lower()})" for part in found)
+            parts.append(f"| `{name}` | {field.description}{see} |\n")
+        parts.append("\n")
+        waiting[:0] = inside
+    return "".join(parts).rstrip("\n") + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Every file made from the models, with its text."""
 
@@ -82,6 +123,7 @@ def documents() -> dict[Path, str]:
 
     return {
         Path("config/README.md"): reference(),
+        Path("docs/result-record.md"): result_record(),
         Path("config/schemas/config.schema.json"): schema(Config),
         Path("config/schemas/model.schema.json"): schema(Model),
         Path("config/schemas/record.schema.json"): json.dumps(RECORD.json_schema(), indent=2, ensure_ascii=False)
