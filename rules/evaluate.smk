@@ -12,6 +12,8 @@ rule make_evaluate:
     resources:
         mem_mb=16000,
         runtime=240,
+    message:
+        "Evaluate {wildcards.model} as {wildcards.variant} on the held-out rows"
     shell:
         "python workflow/scripts/evaluate.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ rule make_baselines:
     resources:
         mem_mb=8000,
         runtime=60,
+    message:
+        "Evaluate the plain baselines (majority value, TF-IDF) on the held-out rows"
     shell:
         "python workflow/scripts/baselines.py --entry {output} > {log} 2>&1"
 
@@ -42,6 +46,8 @@ rule make_fidelity:
     resources:
         mem_mb=32000,
         runtime=120,
+    message:
+        "Compare every GGUF of {wildcards.model} with its merged model, row by row"
     shell:
         "python workflow/scripts/fidelity.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -57,6 +63,8 @@ rule make_bench:
     resources:
         mem_mb=32000,
         runtime=240,
+    message:
+        "Measure speed and memory of every GGUF of {wildcards.model}; nothing runs beside it"
     shell:
         "python workflow/scripts/bench.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -72,6 +80,8 @@ rule make_judge:
     resources:
         mem_mb=4000,
         runtime=60,
+    message:
+        "Judge {wildcards.model}: variants in pairs, and the gates of release"
     shell:
         "python workflow/scripts/judge.py --entry {output} > {log} 2>&1"
 
@@ -87,11 +97,13 @@ rule view_evaluation:
             "results/models/{model}/eval/{variant}.json",
             caption="../report/metrics.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "{variant}"},
+            labels={"result": "figures", "model": "{model}", "variant": "{variant}"},
         ),
     log:
         "results/logs/view/evaluation/{model}/{variant}.log",
     localrule: True
+    message:
+        "Show how {wildcards.model} as {wildcards.variant} does in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file metrics.json > {log} 2>&1"
 
@@ -102,11 +114,31 @@ rule view_baselines:
         gates_of("baselines"),
         entry=stamp_of("baselines"),
     output:
-        "results/eval/baselines/majority/metrics.json",
-        "results/eval/baselines/tfidf/metrics.json",
+        report(
+            "results/eval/baselines/majority/metrics.json",
+            caption="../report/baselines.rst",
+            category="Evaluation",
+            labels={
+                "result": "figures",
+                "model": "majority value",
+                "variant": "plain baseline",
+            },
+        ),
+        report(
+            "results/eval/baselines/tfidf/metrics.json",
+            caption="../report/baselines.rst",
+            category="Evaluation",
+            labels={
+                "result": "figures",
+                "model": "character TF-IDF",
+                "variant": "plain baseline",
+            },
+        ),
     log:
         "results/logs/view/baselines.log",
     localrule: True
+    message:
+        "Show how the plain baselines do in results/eval"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -122,13 +154,21 @@ rule view_judge:
             "results/models/{model}/eval/comparison.json",
             caption="../report/comparison.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "compared in pairs"},
+            labels={
+                "result": "variants in pairs",
+                "model": "{model}",
+                "variant": "all",
+            },
         ),
         report(
             "results/models/{model}/eval/gates.json",
             caption="../report/gates.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "release"},
+            labels={
+                "result": "gates of release",
+                "model": "{model}",
+                "variant": "all",
+            },
         ),
         "results/models/{model}/eval/errors.csv",
         report(
@@ -136,13 +176,16 @@ rule view_judge:
             caption="../report/verify.rst",
             category="Export",
             labels={
+                "result": "GGUF against merged model",
                 "model": "{model}",
-                "variant": "every GGUF against the merged model",
+                "variant": "all GGUF",
             },
         ),
     log:
         "results/logs/view/judge/{model}.log",
     localrule: True
+    message:
+        "Show the judgement on {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -158,10 +201,16 @@ rule view_bench:
             "results/models/{model}/gguf/bench.json",
             caption="../report/bench.rst",
             category="Export",
-            labels={"model": "{model}", "variant": "speed and memory of every GGUF"},
+            labels={
+                "result": "speed and memory",
+                "model": "{model}",
+                "variant": "all GGUF",
+            },
         ),
     log:
         "results/logs/view/bench/{model}.log",
     localrule: True
+    message:
+        "Show speed and memory of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
