@@ -45,7 +45,7 @@ rule make_unify:
         mem_mb=2000,
         runtime=60,
     message:
-        "Put the records of all sources together, without duplicates, names and numbers replaced"
+        "Put the records of all sources into one form, identities replaced"
     shell:
         "python workflow/scripts/unify.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -134,7 +134,7 @@ rule view_unified:
             "results/data/stats.json",
             caption="../report/unify.rst",
             category="Data",
-            labels={"result": "put together, identities replaced", "source": "all"},
+            labels={"result": "in one form, identities replaced", "source": "all"},
         ),
     log:
         "results/logs/view/unified.log",
