@@ -46,21 +46,21 @@ rule all:
 
 rule data:
     input:
-        plan.targets("ingest", "unify", "minimise", "split"),
+        plan.targets(*TARGETS["data"]),
     message:
         "The records are ready: results/data"
 
 
 rule labels:
     input:
-        plan.targets("minimise", "merge_labels"),
+        plan.targets(*TARGETS["labels"]),
     message:
         "The labels are ready: results/labels"
 
 
 rule sft:
     input:
-        plan.targets("make_sft"),
+        plan.targets(*TARGETS["sft"]),
     message:
         "The supervised rows are ready: results/sft"
 
@@ -74,28 +74,28 @@ rule export:
 
 rule train:
     input:
-        plan.targets("train"),
+        plan.targets(*TARGETS["train"]),
     message:
         "Every model is trained: results/models"
 
 
 rule gguf:
     input:
-        plan.targets("convert", "imatrix", "quantise", "bundle"),
+        plan.targets(*TARGETS["gguf"]),
     message:
         "Every GGUF and bundle is ready: results/models"
 
 
 rule evaluate:
     input:
-        plan.targets("evaluate", "baselines", "judge", "bench"),
+        plan.targets(*TARGETS["evaluate"]),
     message:
         "Every variant is evaluated and measured: results/models"
 
 
 rule report:
     input:
-        plan.targets("report"),
+        plan.targets(*TARGETS["report"]),
     message:
         "The report is ready: results/report/index.html"
 

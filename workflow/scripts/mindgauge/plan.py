@@ -21,6 +21,17 @@ from mindgauge.store import Store, digest
 GATES = Path("results/.gates")
 MODELS_LOCK = Path("config/models.lock.yaml")
 VARIANTS = ("base", "adapter", "merged")
+# The named targets of the Snakefile beside `all`: the steps whose views each makes.
+TARGETS = {
+    "data": ("ingest", "unify", "minimise", "split"),
+    "labels": ("minimise", "merge_labels"),
+    "sft": ("make_sft",),
+    "export": ("export",),
+    "train": ("train",),
+    "gguf": ("convert", "imatrix", "quantise", "bundle"),
+    "evaluate": ("evaluate", "baselines", "judge", "bench"),
+    "report": ("report",),
+}
 
 
 def gate_file(name: str) -> str:
