@@ -88,7 +88,10 @@ class Forecaster:
         kind, _, name = gate.partition("/")
         if kind == "raw":
             return found if raw.known(name, self.plan.raw_token(name)) else None
-        return found if found["where"] == self.plan.recipe(*self._maker(gate)).where else None
+        try:
+            return found if found["where"] == self.plan.recipe(*self._maker(gate)).where else None
+        except _Unknown:
+            return None
 
     def _ask(self, gate: str, fact: str | None = None) -> dict[str, Any]:
         if gate not in self._gates:
