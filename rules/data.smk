@@ -107,8 +107,9 @@ rule view_ingest:
         gates_of("ingest"),
         entry=stamp_of("ingest"),
     output:
+        "results/data/ingest/{source}/stats.json",
         report(
-            "results/data/ingest/{source}/stats.json",
+            "results/.pages/data/ingest/{source}/stats.html",
             caption="../report/ingest.rst",
             category="Data",
             labels={"result": "read from the raw files", "source": "{source}"},
@@ -130,8 +131,9 @@ rule view_unified:
         entry=stamp_of("unify"),
     output:
         "results/data/unified.jsonl",
+        "results/data/stats.json",
         report(
-            "results/data/stats.json",
+            "results/.pages/data/stats.html",
             caption="../report/unify.rst",
             category="Data",
             labels={"result": "in one form, identities replaced", "source": "all"},
@@ -154,8 +156,9 @@ rule view_minimised:
         "results/data/unified_min.jsonl",
         "results/data/gold.jsonl",
         "results/data/student_audit.csv",
+        "results/data/stats_min.json",
         report(
-            "results/data/stats_min.json",
+            "results/.pages/data/stats_min.html",
             caption="../report/minimise.rst",
             category="Data",
             labels={
@@ -179,8 +182,9 @@ rule view_split:
         entry=stamp_of("split"),
     output:
         "results/data/groups.jsonl",
+        "results/data/stats_split.json",
         report(
-            "results/data/stats_split.json",
+            "results/.pages/data/stats_split.html",
             caption="../report/split.rst",
             category="Data",
             labels={"result": "split groups", "source": "all"},

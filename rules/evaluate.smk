@@ -93,8 +93,9 @@ rule view_evaluation:
         gates_of("evaluate"),
         entry=stamp_of("evaluate"),
     output:
+        "results/models/{model}/eval/{variant}.json",
         report(
-            "results/models/{model}/eval/{variant}.json",
+            "results/.pages/models/{model}/eval/{variant}.html",
             caption="../report/metrics.rst",
             category="Evaluation",
             labels={"result": "figures", "model": "{model}", "variant": "{variant}"},
@@ -114,8 +115,9 @@ rule view_baselines:
         gates_of("baselines"),
         entry=stamp_of("baselines"),
     output:
+        "results/eval/baselines/majority/metrics.json",
         report(
-            "results/eval/baselines/majority/metrics.json",
+            "results/.pages/eval/baselines/majority/metrics.html",
             caption="../report/baselines.rst",
             category="Evaluation",
             labels={
@@ -124,8 +126,9 @@ rule view_baselines:
                 "variant": "plain baseline",
             },
         ),
+        "results/eval/baselines/tfidf/metrics.json",
         report(
-            "results/eval/baselines/tfidf/metrics.json",
+            "results/.pages/eval/baselines/tfidf/metrics.html",
             caption="../report/baselines.rst",
             category="Evaluation",
             labels={
@@ -150,8 +153,9 @@ rule view_judge:
         gates_of("judge"),
         entry=stamp_of("judge"),
     output:
+        "results/models/{model}/eval/comparison.json",
         report(
-            "results/models/{model}/eval/comparison.json",
+            "results/.pages/models/{model}/eval/comparison.html",
             caption="../report/comparison.rst",
             category="Evaluation",
             labels={
@@ -160,8 +164,9 @@ rule view_judge:
                 "variant": "all",
             },
         ),
+        "results/models/{model}/eval/gates.json",
         report(
-            "results/models/{model}/eval/gates.json",
+            "results/.pages/models/{model}/eval/gates.html",
             caption="../report/gates.rst",
             category="Evaluation",
             labels={
@@ -171,8 +176,9 @@ rule view_judge:
             },
         ),
         "results/models/{model}/eval/errors.csv",
+        "results/models/{model}/gguf/verify.json",
         report(
-            "results/models/{model}/gguf/verify.json",
+            "results/.pages/models/{model}/gguf/verify.html",
             caption="../report/verify.rst",
             category="Export",
             labels={
@@ -197,8 +203,9 @@ rule view_bench:
         gates_of("bench"),
         entry=stamp_of("bench"),
     output:
+        "results/models/{model}/gguf/bench.json",
         report(
-            "results/models/{model}/gguf/bench.json",
+            "results/.pages/models/{model}/gguf/bench.html",
             caption="../report/bench.rst",
             category="Export",
             labels={

@@ -79,14 +79,16 @@ rule view_labels:
         entry=stamp_of("merge_labels"),
     output:
         "results/labels/dataset.jsonl",
+        "results/labels/stats.json",
         report(
-            "results/labels/stats.json",
+            "results/.pages/labels/stats.html",
             caption="../report/labels.rst",
             category="Labels",
             labels={"result": "what was labelled, and how sure"},
         ),
+        "results/labels/gold.json",
         report(
-            "results/labels/gold.json",
+            "results/.pages/labels/gold.html",
             caption="../report/gold.rst",
             category="Labels",
             labels={"result": "the labeller against human labels"},

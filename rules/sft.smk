@@ -47,8 +47,9 @@ rule view_sft:
         "results/sft/other_view.jsonl",
         "results/sft/sft_student_mental.jsonl",
         "results/sft/dataset_info.json",
+        "results/sft/stats.json",
         report(
-            "results/sft/stats.json",
+            "results/.pages/sft/stats.html",
             caption="../report/sft.rst",
             category="Data",
             labels={"result": "supervised rows", "source": "all"},

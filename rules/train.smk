@@ -44,8 +44,9 @@ rule view_adapter:
     output:
         "results/models/{model}/adapter/adapter_model.safetensors",
         "results/models/{model}/adapter/adapter_config.json",
+        "results/models/{model}/adapter/train_results.json",
         report(
-            "results/models/{model}/adapter/train_results.json",
+            "results/.pages/models/{model}/adapter/train_results.html",
             caption="../report/train_results.rst",
             category="Training",
             labels={
@@ -54,8 +55,9 @@ rule view_adapter:
                 "variant": "adapter",
             },
         ),
+        "results/models/{model}/adapter/eval_results.json",
         report(
-            "results/models/{model}/adapter/eval_results.json",
+            "results/.pages/models/{model}/adapter/eval_results.html",
             caption="../report/eval_results.rst",
             category="Training",
             labels={
@@ -85,8 +87,9 @@ rule view_adapter:
                 "variant": "adapter",
             },
         ),
+        "results/models/{model}/adapter/run.json",
         report(
-            "results/models/{model}/adapter/run.json",
+            "results/.pages/models/{model}/adapter/run.html",
             caption="../report/run.rst",
             category="Training",
             labels={
@@ -112,8 +115,9 @@ rule view_merged:
         entry=stamp_of("merge"),
     output:
         "results/models/{model}/merged/config.json",
+        "results/models/{model}/merged/merge_check.json",
         report(
-            "results/models/{model}/merged/merge_check.json",
+            "results/.pages/models/{model}/merged/merge_check.html",
             caption="../report/merge_check.rst",
             category="Export",
             labels={
