@@ -30,9 +30,10 @@ def test_figures_are_tables_and_text_is_escaped():
     assert "<b>" not in text and "&lt;b&gt;" in text and not re.search("https?:", text)
 
 
-def test_deeper_parts_are_folded():
-    text = page("m", {"a": {"b": {"c": {"d": 1}, "e": [1, {"f": 2}]}}})
-    assert text.count("<details open>") == 1 and "<details><summary>b</summary>" in text
+def test_parts_of_more_than_a_screen_are_folded():
+    text = page("m", {"Q4_K_M": {"few_ones": {"d": 1}, "e": [1, {"f": 2}]}, "many": [[1] for _ in range(400)]})
+    assert "<details open><summary>Q4_K_M</summary>" in text and "<details open><summary>few ones</summary>" in text
+    assert "<details><summary>many</summary>" in text
     assert text.count("<details") == text.count("</details>")
 
 

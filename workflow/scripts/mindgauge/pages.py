@@ -5,7 +5,8 @@ from typing import Any
 
 # More columns than fit are shown one below the other.
 WIDEST = 14
-DEEPEST_OPEN = 1
+# Parts with more figures than a screen holds are folded.
+SCREENFUL = 300
 STYLE = """
 body { font: 14px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #1f2937; background: #fff }
 h1 { font-size: 1.2rem } details { margin: .6rem 0 .6rem .6rem } summary { cursor: pointer; font-weight: 600 }
@@ -34,7 +35,14 @@ def _cell(value: Any) -> str:
 
 
 def _name(name: Any) -> str:
-    return escape(str(name).replace("_", " "))
+    """A key in words; the name of a quant (Q4_K_M) stays as it is."""
+    text = str(name)
+    return escape(text.replace("_", " ") if text.islower() else text)
+
+
+def _figures(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 1 if inner is None else sum(map(_figures, inner))
 
 
 def _columns(rows: list[Any]) -> list[str]:
@@ -52,7 +60,7 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
     return "<table>" + (f"<thead><tr>{head}</tr></thead>" if head else "") + f"<tbody>{body}</tbody></table>"
 
 
-def _body(value: Any, depth: int) -> str:
+def _body(value: Any) -> str:
     if _plain(value):
         return f"<p>{_cell(value)}</p>"
     named = isinstance(value, dict)
@@ -70,8 +78,8 @@ def _body(value: Any, depth: int) -> str:
     text = _table([], plain) if plain else ""
     for name, item in items:
         if not _plain(item):
-            unfolded = " open" if depth < DEEPEST_OPEN else ""
-            text += f"<details{unfolded}><summary>{_name(name)}</summary>{_body(item, depth + 1)}</details>"
+            unfolded = " open" if _figures(item) <= SCREENFUL else ""
+            text += f"<details{unfolded}><summary>{_name(name)}</summary>{_body(item)}</details>"
     return text
 
 
@@ -79,5 +87,5 @@ def page(title: str, value: Any) -> str:
     """A page that needs nothing from elsewhere: tables of what a JSON file holds, the deeper parts folded."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-        f"<h1>{escape(title)}</h1>{_body(value, 0)}</html>\n"
+        f"<h1>{escape(title)}</h1>{_body(value)}</html>\n"
     )
