@@ -6,12 +6,9 @@ from pathlib import Path
 
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_json, write_text
-from mindgauge.pages import page
+from mindgauge.pages import PAGES, page
 from mindgauge.recipe import STAMPS, recipe_file
 from mindgauge.store import Store
-
-# Pages of JSON files, for Snakemake's viewer alone: hidden, since only links are withdrawn when a run fails.
-PAGES = Path("results/.pages")
 
 
 def opened(stamp: Path) -> tuple[Store, str]:

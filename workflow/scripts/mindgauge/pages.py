@@ -1,8 +1,11 @@
 """Results as pages: figures in JSON as tables that a browser shows, since Snakemake's viewer shows pictures and pages alone."""
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
+# Hidden: they are for Snakemake's viewer alone, and only links are withdrawn when a run fails.
+PAGES = Path("results/.pages")
 # More columns than fit are shown one below the other.
 WIDEST = 14
 # Parts with more figures than a screen holds are folded.
