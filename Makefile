@@ -47,8 +47,8 @@ status:  ## how far the run is: a line a model with state, loss, time left, SLUR
 why:  ## before a run: what will run and why, jobs, GPU hours, disk (TARGET=results/… or train, CONFIG="a.yaml b.yaml")
 	@$(BIN)/python workflow/scripts/why.py --configfile $(CONFIG) -- $(TARGET)
 
-report:  ## results/report.zip: the review in Snakemake's own viewer
-	@$(SNAKEMAKE) --profile profiles/demo --report results/report.zip
+report:  ## results/report.zip: the review in Snakemake's own viewer (CONFIG=my.yaml; default: of the demo)
+	@$(SNAKEMAKE) --profile profiles/demo $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
 	@echo "report: results/report.zip"
 
 verify:  ## hash every artifact again and name what differs
