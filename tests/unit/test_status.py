@@ -137,6 +137,9 @@ def test_slurm_numbers_are_found_by_key(run, monkeypatch, tmp_path):
     )
     assert states.look()[1] == (3, 9)
     assert [(of(name).state, of(name).entries[0].slurm) for name in "abc"] == [("queued", "41"), ("queued", "42"), ("waiting", None)]  # fmt: skip
+    # A cluster that keeps no comments: by number.
+    monkeypatch.setattr(states, "queue", lambda: slurm.parse_queue("42|RUNNING|(null)\n"))
+    assert of("b").state == "running"
     listed = f"41|RUNNING|rule_make_train_wildcards_a_{key(1)}\n43|PENDING|rule_make_train_wildcards_c_{key(3)}\n9|RUNNING|other\n"
     monkeypatch.setattr(states, "queue", lambda: slurm.parse_queue(listed))
     assert [(of(name).state, of(name).entries[0].slurm) for name in "abc"] == [("running", "41"), ("waiting", "42"), ("queued", "43")]  # fmt: skip
@@ -148,7 +151,7 @@ def test_without_squeue_there_is_no_queue(monkeypatch, tmp_path):
     program = tmp_path / "squeue"
     program.write_text(f"#!/bin/sh\necho '7|RUNNING|rule_make_train_wildcards_m_{key(1)}'\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    assert slurm.queue() == {key(1): slurm.Job("7", "RUNNING")}
+    assert slurm.queue() == {key(1): slurm.Job("7", "RUNNING"), "7": slurm.Job("7", "RUNNING")}
 
 
 def test_the_program_writes_nothing(run, tmp_path):

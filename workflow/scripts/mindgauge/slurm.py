@@ -42,18 +42,19 @@ def logged(driver: str = "") -> dict[str, Job]:
 
 
 def parse_queue(text: str) -> dict[str, Job]:
-    """key -> job, from lines `number|STATE|comment`."""
+    """Jobs by number and, where the cluster keeps comments, by key; from lines `number|STATE|comment`."""
     found = {}
     for line in text.splitlines():
         number, _, rest = line.partition("|")
         state, _, comment = rest.partition("|")
+        job = found[number.strip()] = Job(number.strip(), state.strip())
         if key := _key(comment.strip()):
-            found[key] = Job(number.strip(), state.strip())
+            found[key] = job
     return found
 
 
 def queue() -> dict[str, Job] | None:
-    """key -> job, of this user's jobs that wait or run; None where there is no squeue, or it does not answer."""
+    """This user's jobs that wait or run, as `parse_queue` gives them; None where there is no squeue, or it does not answer."""
     command = ["squeue", "--me", "--noheader", "--format", "%i|%T|%k"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)

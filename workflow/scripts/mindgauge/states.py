@@ -169,7 +169,10 @@ def _at_work(store: Store, where: str, silent: float) -> bool:
 
 def judge(entry: Entry, store: Store, jobs: Mapping[str, Job], queued: Mapping[str, Job] | None) -> None:
     """Fills in how an entry stands."""
-    job = (queued or {}).get(entry.key) or jobs.get(entry.key)
+    job, listed = jobs.get(entry.key), None
+    if queued is not None:
+        listed = queued.get(entry.key) or (queued.get(job.number) if job else None)
+    job = listed or job
     entry.slurm = job.number if job else None
     log = _log(entry.where)
     if log.is_file():
@@ -181,8 +184,8 @@ def judge(entry: Entry, store: Store, jobs: Mapping[str, Job], queued: Mapping[s
     silent = time.time() - _changed(log)
     entry.progress = read_progress(text)
     said = re.findall(r"^mindgauge: (.+)$", text, re.MULTILINE)
-    if queued and entry.key in queued:
-        entry.state = "queued" if queued[entry.key].state == "PENDING" else "running"
+    if listed:
+        entry.state = "queued" if listed.state == "PENDING" else "running"
     elif _at_work(store, entry.where, silent):
         entry.state = "running"
     elif said or "Traceback (most recent call last)" in text:
