@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check check-data report verify clean-results lock sample
+.PHONY: help setup demo test test-all check check-data status why report verify clean-results lock sample
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,14 @@ check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
 check-data: setup  ## what is there of the configured corpora, before any job (CONFIG=my.yaml for an overlay)
 	@$(BIN)/python workflow/scripts/check_data.py --configfile $(CONFIG)
 
-report:  ## results/report.zip: the review in Snakemake's own viewer
-	@$(SNAKEMAKE) --profile profiles/demo --report results/report.zip
+status:  ## how far the run is: a line a model with state, loss, time left, SLURM job (WATCH=5 looks again every 5 s)
+	@$(BIN)/python workflow/scripts/status.py $(if $(WATCH),--watch $(WATCH))
+
+why:  ## before a run: what will run and why, jobs, GPU hours, disk (TARGET=results/… or train, CONFIG="a.yaml b.yaml")
+	@$(BIN)/python workflow/scripts/why.py --configfile $(CONFIG) -- $(TARGET)
+
+report:  ## results/report.zip: the review in Snakemake's own viewer (CONFIG=my.yaml; default: of the demo)
+	@$(SNAKEMAKE) --profile profiles/demo $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
 	@echo "report: results/report.zip"
 
 verify:  ## hash every artifact again and name what differs

@@ -40,46 +40,64 @@ rule all:
     input:
         plan.targets(*STEPS),
         "results/manifest.json",
+    message:
+        "All is made: results/report/index.html"
 
 
 rule data:
     input:
-        plan.targets("ingest", "unify", "minimise", "split"),
+        plan.targets(*TARGETS["data"]),
+    message:
+        "The records are ready: results/data"
 
 
 rule labels:
     input:
-        plan.targets("minimise", "merge_labels"),
+        plan.targets(*TARGETS["labels"]),
+    message:
+        "The labels are ready: results/labels"
 
 
 rule sft:
     input:
-        plan.targets("make_sft"),
+        plan.targets(*TARGETS["sft"]),
+    message:
+        "The supervised rows are ready: results/sft"
 
 
 rule export:
     input:
         "results/export/README.md",
+    message:
+        "The dataset to pass on is ready: results/export"
 
 
 rule train:
     input:
-        plan.targets("train"),
+        plan.targets(*TARGETS["train"]),
+    message:
+        "Every model is trained: results/models"
 
 
 rule gguf:
     input:
-        plan.targets("convert", "imatrix", "quantise", "bundle"),
+        plan.targets(*TARGETS["gguf"]),
+    message:
+        "Every GGUF and bundle is ready: results/models"
 
 
 rule evaluate:
     input:
-        plan.targets("evaluate", "baselines", "judge", "bench"),
+        plan.targets(*TARGETS["evaluate"]),
+    message:
+        "Every variant is evaluated and measured: results/models"
 
 
 rule report:
     input:
-        plan.targets("report"),
+        plan.targets(*TARGETS["report"]),
+    message:
+        "The report is ready: results/report/index.html"
 
 
 rule verify:
@@ -87,5 +105,7 @@ rule verify:
         "results/logs/verify.log",
     localrule: True
     threads: 4
+    message:
+        "Hash every artifact again and compare with its manifest"
     shell:
         "python workflow/scripts/verify.py --threads {threads} 2>&1 | tee {log}"

@@ -13,6 +13,8 @@ rule make_base:
     resources:
         mem_mb=2000,
         runtime=120,
+    message:
+        "Fetch the base model {wildcards.model}, or copy it, and verify it"
     shell:
         "python workflow/scripts/base.py --entry {output} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ checkpoint base_gate:
     log:
         "results/logs/gate/base/{model}.log",
     localrule: True
+    message:
+        "Look at the base model {wildcards.model}: did a byte change?"
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
@@ -41,5 +45,7 @@ rule view_base:
     log:
         "results/logs/view/base/{model}.log",
     localrule: True
+    message:
+        "Show the base model {wildcards.model} in results/base"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -12,7 +12,7 @@ from snakemake.io import checkpoint_target
 
 from mindgauge import epoch, process, withdrawing
 from mindgauge.config import Settings
-from mindgauge.plan import Plan, gate_file
+from mindgauge.plan import TARGETS, Plan, gate_file
 from mindgauge.files import read_json
 from mindgauge.step import exit_on_user_error
 

@@ -10,6 +10,8 @@ checkpoint raw_gate:
     log:
         "results/logs/gate/raw/{raw}.log",
     localrule: True
+    message:
+        "Look at the raw files of {wildcards.raw}: did a byte change?"
     shell:
         "python workflow/scripts/hash_raw.py {input.token} {output} > {log} 2>&1"
 
@@ -25,6 +27,8 @@ rule make_ingest:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Read the raw files of {wildcards.source} into records"
     shell:
         "python workflow/scripts/ingest.py --entry {output} > {log} 2>&1"
 
@@ -40,6 +44,8 @@ rule make_unify:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Put the records of all sources into one form, identities replaced"
     shell:
         "python workflow/scripts/unify.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -55,6 +61,8 @@ rule make_minimise:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Choose the records of students that are long enough"
     shell:
         "python workflow/scripts/minimise.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -70,6 +78,8 @@ checkpoint minimised_gate:
     log:
         "results/logs/gate/minimised.log",
     localrule: True
+    message:
+        "Look at the students' records: did they change?"
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
@@ -85,6 +95,8 @@ rule make_split:
     resources:
         mem_mb=8000,
         runtime=60,
+    message:
+        "Group records that tell the same story, so that train and test share none"
     shell:
         "python workflow/scripts/split.py --entry {output} > {log} 2>&1"
 
@@ -96,10 +108,18 @@ rule view_ingest:
         entry=stamp_of("ingest"),
     output:
         "results/data/ingest/{source}/stats.json",
+        report(
+            "results/.pages/data/ingest/{source}/stats.html",
+            caption="../report/ingest.rst",
+            category="Data",
+            labels={"result": "read from the raw files", "source": "{source}"},
+        ),
         "results/data/ingest/{source}/quarantine.jsonl",
     log:
         "results/logs/view/ingest/{source}.log",
     localrule: True
+    message:
+        "Show what was read of {wildcards.source} in results/data/ingest"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -111,15 +131,18 @@ rule view_unified:
         entry=stamp_of("unify"),
     output:
         "results/data/unified.jsonl",
+        "results/data/stats.json",
         report(
-            "results/data/stats.json",
-            caption="../report/stats.rst",
+            "results/.pages/data/stats.html",
+            caption="../report/unify.rst",
             category="Data",
-            labels={"table": "unify"},
+            labels={"result": "in one form, identities replaced", "source": "all"},
         ),
     log:
         "results/logs/view/unified.log",
     localrule: True
+    message:
+        "Show the records of all sources in results/data"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -133,15 +156,21 @@ rule view_minimised:
         "results/data/unified_min.jsonl",
         "results/data/gold.jsonl",
         "results/data/student_audit.csv",
+        "results/data/stats_min.json",
         report(
-            "results/data/stats_min.json",
-            caption="../report/stats.rst",
+            "results/.pages/data/stats_min.html",
+            caption="../report/minimise.rst",
             category="Data",
-            labels={"table": "minimise"},
+            labels={
+                "result": "students' records",
+                "source": "all",
+            },
         ),
     log:
         "results/logs/view/minimised.log",
     localrule: True
+    message:
+        "Show the students' records in results/data"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -153,14 +182,17 @@ rule view_split:
         entry=stamp_of("split"),
     output:
         "results/data/groups.jsonl",
+        "results/data/stats_split.json",
         report(
-            "results/data/stats_split.json",
-            caption="../report/stats.rst",
+            "results/.pages/data/stats_split.html",
+            caption="../report/split.rst",
             category="Data",
-            labels={"table": "split groups"},
+            labels={"result": "split groups", "source": "all"},
         ),
     log:
         "results/logs/view/split.log",
     localrule: True
+    message:
+        "Show the split groups in results/data"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

@@ -12,6 +12,8 @@ rule make_evaluate:
     resources:
         mem_mb=16000,
         runtime=240,
+    message:
+        "Evaluate {wildcards.model} as {wildcards.variant} on the held-out rows"
     shell:
         "python workflow/scripts/evaluate.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ rule make_baselines:
     resources:
         mem_mb=8000,
         runtime=60,
+    message:
+        "Evaluate the plain baselines (majority value, TF-IDF) on the held-out rows"
     shell:
         "python workflow/scripts/baselines.py --entry {output} > {log} 2>&1"
 
@@ -42,6 +46,8 @@ rule make_fidelity:
     resources:
         mem_mb=32000,
         runtime=120,
+    message:
+        "Compare every GGUF of {wildcards.model} with its merged model, row by row"
     shell:
         "python workflow/scripts/fidelity.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -57,6 +63,8 @@ rule make_bench:
     resources:
         mem_mb=32000,
         runtime=240,
+    message:
+        "Measure speed and memory of every GGUF of {wildcards.model}; nothing runs beside it"
     shell:
         "python workflow/scripts/bench.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -72,6 +80,8 @@ rule make_judge:
     resources:
         mem_mb=4000,
         runtime=60,
+    message:
+        "Judge {wildcards.model}: variants in pairs, and the gates of release"
     shell:
         "python workflow/scripts/judge.py --entry {output} > {log} 2>&1"
 
@@ -83,15 +93,18 @@ rule view_evaluation:
         gates_of("evaluate"),
         entry=stamp_of("evaluate"),
     output:
+        "results/models/{model}/eval/{variant}.json",
         report(
-            "results/models/{model}/eval/{variant}.json",
+            "results/.pages/models/{model}/eval/{variant}.html",
             caption="../report/metrics.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "{variant}"},
+            labels={"result": "figures", "model": "{model}", "variant": "{variant}"},
         ),
     log:
         "results/logs/view/evaluation/{model}/{variant}.log",
     localrule: True
+    message:
+        "Show how {wildcards.model} as {wildcards.variant} does in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file metrics.json > {log} 2>&1"
 
@@ -103,10 +116,32 @@ rule view_baselines:
         entry=stamp_of("baselines"),
     output:
         "results/eval/baselines/majority/metrics.json",
+        report(
+            "results/.pages/eval/baselines/majority/metrics.html",
+            caption="../report/baselines.rst",
+            category="Evaluation",
+            labels={
+                "result": "figures",
+                "model": "majority value",
+                "variant": "plain baseline",
+            },
+        ),
         "results/eval/baselines/tfidf/metrics.json",
+        report(
+            "results/.pages/eval/baselines/tfidf/metrics.html",
+            caption="../report/baselines.rst",
+            category="Evaluation",
+            labels={
+                "result": "figures",
+                "model": "character TF-IDF",
+                "variant": "plain baseline",
+            },
+        ),
     log:
         "results/logs/view/baselines.log",
     localrule: True
+    message:
+        "Show how the plain baselines do in results/eval"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -118,31 +153,45 @@ rule view_judge:
         gates_of("judge"),
         entry=stamp_of("judge"),
     output:
+        "results/models/{model}/eval/comparison.json",
         report(
-            "results/models/{model}/eval/comparison.json",
+            "results/.pages/models/{model}/eval/comparison.html",
             caption="../report/comparison.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "compared in pairs"},
+            labels={
+                "result": "variants in pairs",
+                "model": "{model}",
+                "variant": "all",
+            },
         ),
+        "results/models/{model}/eval/gates.json",
         report(
-            "results/models/{model}/eval/gates.json",
+            "results/.pages/models/{model}/eval/gates.html",
             caption="../report/gates.rst",
             category="Evaluation",
-            labels={"model": "{model}", "variant": "release"},
+            labels={
+                "result": "gates of release",
+                "model": "{model}",
+                "variant": "all",
+            },
         ),
         "results/models/{model}/eval/errors.csv",
+        "results/models/{model}/gguf/verify.json",
         report(
-            "results/models/{model}/gguf/verify.json",
+            "results/.pages/models/{model}/gguf/verify.html",
             caption="../report/verify.rst",
             category="Export",
             labels={
+                "result": "GGUF against merged model",
                 "model": "{model}",
-                "variant": "every GGUF against the merged model",
+                "variant": "all GGUF",
             },
         ),
     log:
         "results/logs/view/judge/{model}.log",
     localrule: True
+    message:
+        "Show the judgement on {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -154,14 +203,21 @@ rule view_bench:
         gates_of("bench"),
         entry=stamp_of("bench"),
     output:
+        "results/models/{model}/gguf/bench.json",
         report(
-            "results/models/{model}/gguf/bench.json",
+            "results/.pages/models/{model}/gguf/bench.html",
             caption="../report/bench.rst",
             category="Export",
-            labels={"model": "{model}", "variant": "speed and memory of every GGUF"},
+            labels={
+                "result": "speed and memory",
+                "model": "{model}",
+                "variant": "all GGUF",
+            },
         ),
     log:
         "results/logs/view/bench/{model}.log",
     localrule: True
+    message:
+        "Show speed and memory of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

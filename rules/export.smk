@@ -12,6 +12,8 @@ rule make_convert:
     resources:
         mem_mb=32000,
         runtime=60,
+    message:
+        "Convert {wildcards.model} to GGUF ({wildcards.full})"
     shell:
         "python workflow/scripts/convert.py --entry {output} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ rule make_imatrix:
     resources:
         mem_mb=32000,
         runtime=240,
+    message:
+        "Compute the importance matrix of {wildcards.model} from training rows"
     shell:
         "python workflow/scripts/imatrix.py --entry {output} > {log} 2>&1"
 
@@ -42,6 +46,8 @@ rule make_quantise:
     resources:
         mem_mb=16000,
         runtime=60,
+    message:
+        "Quantise {wildcards.model} to {wildcards.quant}"
     shell:
         "python workflow/scripts/quantise.py --entry {output} > {log} 2>&1"
 
@@ -57,6 +63,8 @@ rule make_choose:
     resources:
         mem_mb=32000,
         runtime=480,
+    message:
+        "Choose the first quant of {wildcards.model} that passes its gates"
     shell:
         "python workflow/scripts/choose.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -72,6 +80,8 @@ rule make_bundle:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Bundle {wildcards.model} as {wildcards.quant} with its model card and terms"
     shell:
         "python workflow/scripts/bundle.py --entry {output} > {log} 2>&1"
 
@@ -87,6 +97,8 @@ rule view_full:
     log:
         "results/logs/view/full/{model}/{full}.log",
     localrule: True
+    message:
+        "Show {wildcards.model} as GGUF ({wildcards.full}) in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
@@ -102,6 +114,8 @@ rule view_imatrix:
     log:
         "results/logs/view/imatrix/{model}.log",
     localrule: True
+    message:
+        "Show the importance matrix of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file imatrix.gguf > {log} 2>&1"
 
@@ -120,6 +134,8 @@ rule view_choice:
     log:
         "results/logs/view/choice/{model}.log",
     localrule: True
+    message:
+        "Show the chosen quant of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
@@ -135,6 +151,8 @@ rule view_quant:
     log:
         "results/logs/view/quant/{model}/{quant}.log",
     localrule: True
+    message:
+        "Show {wildcards.model} as {wildcards.quant} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file model.gguf > {log} 2>&1"
 
@@ -151,5 +169,7 @@ rule view_bundle:
     log:
         "results/logs/view/bundle/{model}/{quant}.log",
     localrule: True
+    message:
+        "Show the bundle of {wildcards.model} as {wildcards.quant} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

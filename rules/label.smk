@@ -14,6 +14,8 @@ rule make_label:
     resources:
         mem_mb=4000,
         runtime=720,
+    message:
+        "Label the records of shard {wildcards.shard} by {wildcards.voter}"
     shell:
         "python workflow/scripts/label.py --entry {output} > {log} 2>&1"
 
@@ -31,6 +33,8 @@ rule make_label_by_model:
     resources:
         mem_mb=32000,
         runtime=720,
+    message:
+        "Label the records of shard {wildcards.shard} by a model ({wildcards.voter})"
     shell:
         "python workflow/scripts/label.py --entry {output} --threads {threads} > {log} 2>&1"
 
@@ -46,6 +50,8 @@ rule make_merge_labels:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Put the labels of all shards and labellers together"
     shell:
         "python workflow/scripts/merge_labels.py --entry {output} > {log} 2>&1"
 
@@ -60,6 +66,8 @@ checkpoint labels_gate:
     log:
         "results/logs/gate/labels.log",
     localrule: True
+    message:
+        "Look at the labels: did they change?"
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
@@ -71,17 +79,19 @@ rule view_labels:
         entry=stamp_of("merge_labels"),
     output:
         "results/labels/dataset.jsonl",
+        "results/labels/stats.json",
         report(
-            "results/labels/stats.json",
-            caption="../report/stats.rst",
+            "results/.pages/labels/stats.html",
+            caption="../report/labels.rst",
             category="Labels",
-            labels={"table": "labels"},
+            labels={"result": "what was labelled, and how sure"},
         ),
+        "results/labels/gold.json",
         report(
-            "results/labels/gold.json",
-            caption="../report/stats.rst",
+            "results/.pages/labels/gold.html",
+            caption="../report/gold.rst",
             category="Labels",
-            labels={"table": "labeller against human labels"},
+            labels={"result": "the labeller against human labels"},
         ),
         "results/labels/needs_review.csv",
         "results/labels/audit.csv",
@@ -90,5 +100,7 @@ rule view_labels:
     log:
         "results/logs/view/labels.log",
     localrule: True
+    message:
+        "Show the labels in results/labels"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -12,6 +12,8 @@ rule make_report:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Write the report of all models"
     shell:
         "python workflow/scripts/report.py --entry {output} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ rule make_catalogue:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Write the list of every artifact"
     shell:
         "python workflow/scripts/catalogue.py --entry {output} > {log} 2>&1"
 
@@ -40,14 +44,20 @@ rule view_report:
         report(
             "results/report/index.html",
             caption="../report/index.rst",
-            category="Report",
-            labels={"page": "results"},
+            category="Evaluation",
+            labels={
+                "result": "everything at a glance",
+                "model": "all",
+                "variant": "all",
+            },
         ),
         "results/report/results.json",
         "results/report/results.txt",
     log:
         "results/logs/view/report.log",
     localrule: True
+    message:
+        "Show the report in results/report"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -62,5 +72,7 @@ rule view_manifest:
     log:
         "results/logs/view/manifest.log",
     localrule: True
+    message:
+        "Show the list of every artifact: results/manifest.json"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file catalogue.json > {log} 2>&1"

@@ -12,6 +12,8 @@ rule make_sft:
     resources:
         mem_mb=8000,
         runtime=60,
+    message:
+        "Write the supervised rows: train, val and test"
     shell:
         "python workflow/scripts/make_sft.py --entry {output} > {log} 2>&1"
 
@@ -26,6 +28,8 @@ checkpoint sft_gate:
     log:
         "results/logs/gate/sft.log",
     localrule: True
+    message:
+        "Look at the supervised rows: did they change?"
     shell:
         "python workflow/scripts/gate.py {input.entry} {output} > {log} 2>&1"
 
@@ -43,15 +47,18 @@ rule view_sft:
         "results/sft/other_view.jsonl",
         "results/sft/sft_student_mental.jsonl",
         "results/sft/dataset_info.json",
+        "results/sft/stats.json",
         report(
-            "results/sft/stats.json",
-            caption="../report/stats.rst",
+            "results/.pages/sft/stats.html",
+            caption="../report/sft.rst",
             category="Data",
-            labels={"table": "supervised rows"},
+            labels={"result": "supervised rows", "source": "all"},
         ),
     log:
         "results/logs/view/sft.log",
     localrule: True
+    message:
+        "Show the supervised rows in results/sft"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -67,6 +74,8 @@ rule make_export:
     resources:
         mem_mb=2000,
         runtime=60,
+    message:
+        "Write the dataset to pass on, by the terms of its sources"
     shell:
         "python workflow/scripts/export.py --entry {output} > {log} 2>&1"
 
@@ -82,5 +91,7 @@ rule view_export:
     log:
         "results/logs/view/export.log",
     localrule: True
+    message:
+        "Show the dataset to pass on in results/export"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

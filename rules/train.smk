@@ -12,6 +12,8 @@ rule make_train:
     resources:
         mem_mb=32000,
         runtime=720,
+    message:
+        "Train {wildcards.model} by LoRA on the supervised rows"
     shell:
         "python workflow/scripts/train.py --entry {output} > {log} 2>&1"
 
@@ -27,6 +29,8 @@ rule make_merge:
     resources:
         mem_mb=32000,
         runtime=60,
+    message:
+        "Merge the adapter of {wildcards.model} into its base, and check the merged model"
     shell:
         "python workflow/scripts/merge.py --entry {output} > {log} 2>&1"
 
@@ -41,24 +45,64 @@ rule view_adapter:
         "results/models/{model}/adapter/adapter_model.safetensors",
         "results/models/{model}/adapter/adapter_config.json",
         "results/models/{model}/adapter/train_results.json",
+        report(
+            "results/.pages/models/{model}/adapter/train_results.html",
+            caption="../report/train_results.rst",
+            category="Training",
+            labels={
+                "result": "figures of the training",
+                "model": "{model}",
+                "variant": "adapter",
+            },
+        ),
         "results/models/{model}/adapter/eval_results.json",
+        report(
+            "results/.pages/models/{model}/adapter/eval_results.html",
+            caption="../report/eval_results.rst",
+            category="Training",
+            labels={
+                "result": "figures on the validation rows",
+                "model": "{model}",
+                "variant": "adapter",
+            },
+        ),
         "results/models/{model}/adapter/log_history.json",
         report(
             "results/models/{model}/adapter/training_loss.png",
             caption="../report/training_loss.rst",
             category="Training",
-            labels={"model": "{model}", "figure": "training loss"},
+            labels={
+                "result": "training loss",
+                "model": "{model}",
+                "variant": "adapter",
+            },
         ),
         report(
             "results/models/{model}/adapter/training_eval_loss.png",
             caption="../report/training_eval_loss.rst",
             category="Training",
-            labels={"model": "{model}", "figure": "validation loss"},
+            labels={
+                "result": "validation loss",
+                "model": "{model}",
+                "variant": "adapter",
+            },
         ),
         "results/models/{model}/adapter/run.json",
+        report(
+            "results/.pages/models/{model}/adapter/run.html",
+            caption="../report/run.rst",
+            category="Training",
+            labels={
+                "result": "options and machine",
+                "model": "{model}",
+                "variant": "adapter",
+            },
+        ),
     log:
         "results/logs/view/adapter/{model}.log",
     localrule: True
+    message:
+        "Show the adapter of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
 
@@ -72,8 +116,20 @@ rule view_merged:
     output:
         "results/models/{model}/merged/config.json",
         "results/models/{model}/merged/merge_check.json",
+        report(
+            "results/.pages/models/{model}/merged/merge_check.html",
+            caption="../report/merge_check.rst",
+            category="Export",
+            labels={
+                "result": "merged model against base with adapter",
+                "model": "{model}",
+                "variant": "merged",
+            },
+        ),
     log:
         "results/logs/view/merged/{model}.log",
     localrule: True
+    message:
+        "Show the merged model of {wildcards.model} in results/models"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --everything > {log} 2>&1"

@@ -74,6 +74,48 @@ def test_a_second_run_does_nothing(first):
     assert first.ran("all") == []
 
 
+def test_snakemakes_report_shows_every_result_with_caption_and_labels_and_nothing_private(first, tmp_path):
+    zipped = tmp_path / "report.zip"
+    first.snakemake("--report", str(zipped), "--", "all")
+    shutil.unpack_archive(zipped, tmp_path)
+    page = next(tmp_path.glob("*/report.html"))
+    text = page.read_text(encoding="utf-8")
+
+    def held(name):
+        return json.loads(
+            re.search(rf'<script id="{name}">\s*var {name} = (\{{.*?\}});\s*</script>', text, re.DOTALL)[1]
+        )
+
+    results, categories = held("results"), held("categories")
+    assert sorted(categories) == ["Data", "Evaluation", "Export", "Labels", "Training"]
+    assert len(results) > 40
+    for path, result in results.items():
+        assert re.sub("<[^>]*>", "", result["caption"]).strip(), path
+        assert result["labels"]["result"] and (page.parent / result["data_uri"]).is_file(), path
+        assert result["mime_type"] in ("text/html", "image/png"), path
+    for category in ("Training", "Export", "Evaluation"):
+        shown = [results[path]["labels"] for path in categories[category]["Other"]]
+        assert {"tiny-qwen2", "tiny-llama"} <= {labels["model"] for labels in shown}
+    assert {results[path]["labels"]["variant"] for path in categories["Evaluation"]["Other"]} >= {"base", "Q4_K_M"}
+    whole = text + "".join(file.read_text(encoding="utf-8") for file in page.parent.rglob("data/**/*.html"))
+    for private in (str(first.root), str(first.store), str(ROOT), os.path.expanduser("~") + "/"):
+        assert private not in whole
+    records = [json.loads(line) for line in (first.root / "results/data/unified_min.jsonl").read_text().splitlines()]
+    assert not any(
+        turn["text"][:20] in whole for record in records for turn in record["turns"] if len(turn["text"]) > 20
+    )
+    if chromium := shutil.which("chromium") or shutil.which("google-chrome"):
+        look = '<script>addEventListener("load", () => setTimeout(() => app.showCategory("Evaluation"), 500))</script>'
+        before, end, after = text.rpartition("</body>")
+        (page.parent / "look.html").write_text(before + look + end + after, encoding="utf-8")
+        command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+        dom = subprocess.run(
+            [*command, (page.parent / "look.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
+        ).stdout
+        body = re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+        assert "variants in pairs" in body and "tiny-llama" in body and "everything at a glance" in body
+
+
 def test_touching_every_file_does_nothing(first):
     paths = [
         path
@@ -292,7 +334,12 @@ def test_the_slurm_profile_plans_the_training_jobs_without_slurm(first):
         "path: build/tiny/tiny-llama,",
         "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},",
     )
+    # Where a rule has a message, a dry run tells that alone.
+    message = '    message:\n        "Train {wildcards.model} by LoRA on the supervised rows"\n'
+    first.edit("rules/train.smk", message, "")
     said = first.snakemake("-n", "--", "all", profile="slurm")
+    shell = '    shell:\n        "python workflow/scripts/train.py'
+    first.edit("rules/train.smk", shell, message + shell)
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
     job = re.search(r"rule make_train:.*?(?=\n\n)", said, re.DOTALL)
     assert job, said[-3000:]

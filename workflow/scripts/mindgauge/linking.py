@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_json
+from mindgauge.files import read_json, write_json, write_text
+from mindgauge.pages import PAGES, page
 from mindgauge.recipe import STAMPS, recipe_file
 from mindgauge.store import Store
 
@@ -35,19 +36,26 @@ def _link(view: Path, target: Path) -> None:
 
 def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool) -> None:
     """Points each view at the file of the same name in the entry (at `file`, if given). With `everything`, all files of
-    the entry are shown in the directory of the first view, and links to files it no longer has are taken away."""
+    the entry are shown in the directory of the first view, and links to files it no longer has are taken away. A view
+    below PAGES is no link but a page: `x.html` shows the entry's `x.json` as tables."""
     store, where = opened(stamp)
     entry, files = store.path(where), store.manifest(where)["files"]
     views = list(views)
     for view in views:
+        paged = view.is_relative_to(PAGES)
+        asked = view.with_suffix(".json") if paged else view
         name = file or (
-            view.name if view.name in files else next((f for f in files if str(view).endswith("/" + f)), view.name)
+            asked.name if asked.name in files else next((f for f in files if str(asked).endswith("/" + f)), asked.name)
         )
         if name not in files:
             raise UserError(
                 f"the entry {where} holds no {name}", where=str(view), instead=f"one of {', '.join(sorted(files))}"
             )
-        _link(view, entry / name)
+        if paged:
+            title = view.relative_to(PAGES).with_suffix("").as_posix().replace("/", " · ")
+            write_text(view, page(title, read_json(entry / name)))
+        else:
+            _link(view, entry / name)
     if everything:
         directory = views[0].parent
         for old in [

@@ -14,6 +14,7 @@ from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import write_text
 from mindgauge.licences import refuse_sources
+from mindgauge.pages import PAGES
 from mindgauge.quants import AUTO, FULL, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.store import Store, digest
@@ -21,6 +22,32 @@ from mindgauge.store import Store, digest
 GATES = Path("results/.gates")
 MODELS_LOCK = Path("config/models.lock.yaml")
 VARIANTS = ("base", "adapter", "merged")
+# The files of a step that have a page for Snakemake's viewer (the rules mark it by `report`).
+PAGED = {
+    "ingest": {"stats.json"},
+    "unify": {"stats.json"},
+    "minimise": {"stats_min.json"},
+    "split": {"stats_split.json"},
+    "merge_labels": {"stats.json", "gold.json"},
+    "make_sft": {"stats.json"},
+    "train": {"train_results.json", "eval_results.json", "run.json"},
+    "merge": {"merge_check.json"},
+    "evaluate": {"metrics.json"},
+    "baselines": {"majority/metrics.json", "tfidf/metrics.json"},
+    "judge": {"comparison.json", "gates.json", "verify.json"},
+    "bench": {"bench.json"},
+}
+# The named targets of the Snakefile beside `all`: the steps whose views each makes.
+TARGETS = {
+    "data": ("ingest", "unify", "minimise", "split"),
+    "labels": ("minimise", "merge_labels"),
+    "sft": ("make_sft",),
+    "export": ("export",),
+    "train": ("train",),
+    "gguf": ("convert", "imatrix", "quantise", "bundle"),
+    "evaluate": ("evaluate", "baselines", "judge", "bench"),
+    "report": ("report",),
+}
 
 
 def gate_file(name: str) -> str:
@@ -615,8 +642,10 @@ class Plan:
         return found
 
     def targets(self, *steps: str) -> list[str]:
-        """The views of some steps, as targets."""
-        return [f"results/{view}" for view, step, _, _ in self.views() if step in steps]
+        """The views of some steps, and their pages, as targets."""
+        views = [(view, file in PAGED.get(step, ())) for view, step, _, file in self.views() if step in steps]
+        pages = [str(PAGES / Path(view).with_suffix(".html")) for view, paged in views if paged]
+        return [f"results/{view}" for view, _ in views] + pages
 
 
 ADAPTER = (
