@@ -550,7 +550,24 @@ class Plan:
             self._key(step, *names) if step != "base" else self._content(f"base/{names[0]}")
             for _, step, names, _ in views
         ]
-        return "report", params, {}, {"entries": entries}
+        behind = self._behind(dict.fromkeys((step, *names) for _, step, names, _ in views))
+        return "report", params, {}, {"entries": entries, "behind": behind}
+
+    def _behind(self, shown: dict[tuple[str, ...], None]) -> list[Input]:
+        """The entries that those of the views are made from, at any remove, and no view shows. Who counts by content stands behind
+        a gate, and is not made from here."""
+        found: dict[tuple[str, ...], Input] = {}
+        waiting = list(shown)
+        while waiting:
+            recipe = self.recipe(*waiting.pop())
+            for source in [*recipe.inputs.values(), *(item for items in recipe.lists.values() for item in items)]:
+                if source.where is None or source.identity.startswith("content:"):
+                    continue
+                name = tuple(source.where.split("/")[:-1])
+                if name not in shown and name not in found:
+                    found[name] = source
+                    waiting.append(name)
+        return [found[name] for name in sorted(found)]
 
     # Views
 
