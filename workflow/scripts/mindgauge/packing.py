@@ -63,7 +63,7 @@ def _data_card(sft: Path, sources: dict[str, Any], out: Path) -> None:
     held = read_json(sft / "stats.json")["splits"]
     counts = {split: Counter(held[split]["sources"]) for split in SPLITS}
     used = {name: of for name, of in sources.items() if any(of_split[name] for of_split in counts.values())}
-    write_text(out / "README.md", card(counts, used, 0))
+    write_text(out / "README.md", card(counts, sources, 0))
     found = described(
         "MindGauge-supervised-rows",
         "Supervised rows for screening students' mental state. The files hold what people said and are not part of this crate.",
