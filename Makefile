@@ -8,7 +8,7 @@ SNAKEMAKE := $(BIN)/snakemake
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check check-data status why report verify clean-results lock sample
+.PHONY: help setup demo test test-all check check-data status why report verify crate clean-results lock sample
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ report:  ## results/report.zip: the review in Snakemake's own viewer (CONFIG=my.
 
 verify:  ## hash every artifact again and name what differs
 	@$(SNAKEMAKE) --profile profiles/demo verify
+
+crate:  ## results/crate.zip: the run as an RO-Crate, without text and weights
+	@$(SNAKEMAKE) --profile profiles/demo crate
+	@echo "crate: results/crate.zip"
 
 clean-results:  ## remove results/ (and the store in it)
 	@rm -rf results .snakemake

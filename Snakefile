@@ -1,5 +1,5 @@
 # MindGauge: raw counselling corpora -> small screening models -> a reviewed report.
-# Named targets: all data labels sft train gguf evaluate report verify export. Options: config/README.md.
+# Named targets: all data labels sft train gguf evaluate report verify export crate. Options: config/README.md.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -98,6 +98,11 @@ rule report:
         plan.targets(*TARGETS["report"]),
     message:
         "The report is ready: results/report/index.html"
+
+
+rule crate:
+    input:
+        "results/crate.zip",
 
 
 rule verify:

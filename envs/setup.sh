@@ -48,6 +48,6 @@ fi
 echo "setup: installing the locked packages into .venv"
 # Of the same version, so pip would keep a build that is there.
 [ -f "$stamp" ] && $pip install --no-deps --force-reinstall "$wheels"/llama_cpp_python-"$version"-*.whl
-$pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,bundle,report,serve,dev]'
+$pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,bundle,report,serve,trail,dev]'
 echo "$native" > .venv/.native
 echo "$want" > "$stamp"

@@ -42,6 +42,7 @@ STEPS = {
     "bundle": ["model", "quant"],
     "report": [],
     "catalogue": [],
+    "crate": [],
 }
 
 process.prepare(group=bool(config.get("store_group")))

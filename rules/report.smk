@@ -1,4 +1,4 @@
-# What people read, and the list of every artifact.
+# What people read, the list of every artifact, and what is handed on.
 
 
 rule make_report:
@@ -76,3 +76,32 @@ rule view_manifest:
         "Show the list of every artifact: results/manifest.json"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} --file catalogue.json > {log} 2>&1"
+
+
+rule make_crate:
+    input:
+        needs_of("crate"),
+    output:
+        "results/.entries/crate/{key}",
+    log:
+        "results/logs/crate/{key}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python workflow/scripts/crate.py --entry {output} > {log} 2>&1"
+
+
+rule view_crate:
+    input:
+        EPOCH,
+        gates_of("crate"),
+        entry=stamp_of("crate"),
+    output:
+        "results/crate.zip",
+    log:
+        "results/logs/view/crate.log",
+    localrule: True
+    shell:
+        "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"

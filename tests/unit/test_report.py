@@ -353,26 +353,46 @@ def test_models_of_one_machine_share_its_line(tmp_path, scheme):
     assert found["threads"] == [1, 2]
 
 
-def test_the_catalogue_maps_views_to_entries(tmp_path):
-    entry = tmp_path / "store/split/0123456789abcdef0123"
-    write_json(
-        entry / "manifest.json",
-        {
-            "where": "split/0123456789abcdef0123",
-            "files": {"a": {"sha256": "f", "size": 1}},
-            "recipe": {"code": "c", "inputs": {}, "lists": {}},
-        },
-    )
-    cataloguing.catalogue([entry], tmp_path, [{"view": "data/a", "step": "split", "names": [], "file": "a"}])
-    assert read_json(tmp_path / "catalogue.json")["views"]["data/a"] == {
-        "entry": "split/0123456789abcdef0123",
-        "key": "0123456789abcdef0123",
-        "step": "split",
+def test_the_catalogue_maps_views_to_entries_and_these_to_what_decided_them(tmp_path):
+    def entry(where, inputs=None, lists=None, params=None):
+        step = where.split("/")[0]
+        recipe = {"step": step, "code": "c", "packages": ["a==1"], "params": params or {}}
+        write_json(
+            tmp_path / "store" / where / "manifest.json",
+            {
+                "where": where,
+                "files": {"a": {"sha256": "f", "size": 1}},
+                "content": f"all of {step}",
+                "recipe": {**recipe, "inputs": inputs or {}, "lists": lists or {}},
+            },
+        )
+        return tmp_path / "store" / where
+
+    params = {
+        "file": "/home/canary/labels.jsonl",
+        "url": "http://k:canary@host/v1",
+        "prompt": "canary\nline",
+        "r": [8, "../canary"],
+    }
+    hidden = entry("label/0-keywords/0/1123456789abcdef0123", {"minimise": "content:5e5e"})
+    merged = entry("merge_labels/2123456789abcdef0123", lists={"label": ["1123456789abcdef0123"]}, params=params)
+    view = {"view": "labels/a", "step": "merge_labels", "names": [], "file": "a"}
+    cataloguing.catalogue([merged], [hidden], tmp_path, [view])
+    found = read_json(tmp_path / "catalogue.json")
+    where = "merge_labels/2123456789abcdef0123"
+    assert found["views"]["labels/a"] == {
+        "entry": where,
+        "key": "2123456789abcdef0123",
+        "step": "merge_labels",
         "file": "a",
         "sha256": "f",
         "size": 1,
-        "code": "c",
-        "inputs": {},
-        "lists": {},
     }
+    made = found["entries"][where]
+    assert made["rule"] == "make_merge_labels" and made["code"] == "c" and len(made["packages"]) == 64
+    assert made["params"]["file"] == "(outside the clone)" and made["params"]["r"] == [8, "(outside the clone)"]
+    assert made["params"]["prompt"]["characters"] == 11 and "url" not in made["params"]
+    assert made["lists"] == {"label": [{"entry": "label/0-keywords/0/1123456789abcdef0123", "sha256": "all of label"}]}
+    assert found["entries"]["label/0-keywords/0/1123456789abcdef0123"]["inputs"] == {"minimise": {"sha256": "5e5e"}}
+    assert "canary" not in (tmp_path / "catalogue.json").read_text()
     assert str(tmp_path) not in (tmp_path / "catalogue.json").read_text()

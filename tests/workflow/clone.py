@@ -15,6 +15,21 @@ OVERLAY = """
 train: {max_steps: 4, eval_steps: 2, save_steps: 2, batch_size: 2}
 evaluate: {max_new_tokens: 16}
 """
+TOPS = [
+    "Snakefile",
+    "rules",
+    "config",
+    "workflow",
+    "profiles",
+    "envs",
+    "report",
+    "data",
+    "docs",
+    "pyproject.toml",
+    "LICENSE",
+    "CITATION.cff",
+    "README.md",
+]
 
 
 class Clone:
@@ -22,7 +37,7 @@ class Clone:
 
     def __init__(self, directory: Path, store: Path, tiny: Path) -> None:
         self.root, self.store = directory, store
-        for top in ("Snakefile", "rules", "config", "workflow", "profiles", "envs", "report", "data", "pyproject.toml"):
+        for top in TOPS:
             source = ROOT / top
             if source.is_dir():
                 shutil.copytree(

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mindgauge.croissant import described
 from mindgauge.errors import UserError
 from mindgauge.files import files_below, read_json, read_jsonl, sha256_file, write_json, write_jsonl, write_text
 from mindgauge.licences import notices, refuse_sources, restricted
@@ -39,8 +40,8 @@ def card(counts: dict[str, Counter[str]], sources: dict[str, Any], left_out: int
 
 
 def export(sft: Path, out: Path, sources: dict[str, Any], leave_out_restricted: bool) -> None:
-    """Writes {train,val,test,gold}.jsonl (instruction, input, output), dataset_info.json, README.md, NOTICES.md and
-    checksums.txt. Raises UserError, naming them, if a source may not be passed on, unless its rows are left out."""
+    """Writes {train,val,test,gold}.jsonl (instruction, input, output), dataset_info.json, croissant.json, README.md,
+    NOTICES.md and checksums.txt. Raises UserError, naming them, if a source may not be passed on, unless its rows are left out."""
     held = read_json(sft / "stats.json")["splits"]
     used = {source for split in SPLITS for source in held[split]["sources"]}
     if not leave_out_restricted:
@@ -68,6 +69,21 @@ def export(sft: Path, out: Path, sources: dict[str, Any], leave_out_restricted: 
     write_json(
         out / "dataset_info.json",
         {f"mindgauge_{split}": {"file_name": f"{split}.jsonl", "columns": mapping} for split in SPLITS},
+    )
+    files = {
+        name: {"sha256": sha256_file(out / name), "size": (out / name).stat().st_size}
+        for name in (f"{split}.jsonl" for split in SPLITS)
+    }
+    licences = sorted({of["licence"] for of in kept.values()})
+    write_json(
+        out / "croissant.json",
+        described(
+            "MindGauge-supervised-rows",
+            "Supervised rows for screening students' mental state.",
+            files,
+            COLUMNS,
+            licences,
+        ),
     )
     write_text(out / "README.md", card(counts, sources, left_out))
     write_text(out / "NOTICES.md", notices("", kept))

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mindgauge import raw, readers
+from mindgauge import packing, raw, readers
 from mindgauge.backends import BACKENDS
 from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.errors import UserError
-from mindgauge.files import write_text
+from mindgauge.files import sha256_file, write_text
 from mindgauge.licences import refuse_sources
 from mindgauge.pages import PAGES
 from mindgauge.quants import AUTO, FULL, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
+from mindgauge.shareable import without_places
 from mindgauge.store import Store, digest
 
 GATES = Path("results/.gates")
@@ -532,7 +533,7 @@ class Plan:
         sources = self._terms()
         if not config.export.leave_out_restricted:
             refuse_sources(sources, sources, "the exported dataset")
-        return "data", {"sources": sources, **config.export.model_dump()}, {"sft": self._content("sft")}, {}
+        return "trail", {"sources": sources, **config.export.model_dump()}, {"sft": self._content("sft")}, {}
 
     def _report(self) -> Any:
         config, models = self.settings.config, self.settings.names
@@ -567,17 +568,58 @@ class Plan:
         return "report", params, inputs, lists
 
     def _catalogue(self) -> Any:
-        views = self.views()
+        views = self._view_params()
+        entries = [self._view_input(view["step"], *view["names"]) for view in views]
+        behind = self._behind(dict.fromkeys((view["step"], *view["names"]) for view in views))
+        return "report", {"views": views}, {}, {"entries": entries, "behind": behind}
+
+    def _crate(self) -> Any:
+        config = self.settings.config
+        views = packing.shown(self._view_params())
         params = {
-            "views": [
-                {"view": view, "step": step, "names": list(names), "file": file} for view, step, names, file in views
-            ]
+            "views": views,
+            # Where the store and the labeller's server are decides nothing.
+            "config": without_places(config.model_dump(exclude={"store", "store_group"})),
+            "labels": self.labels,
+            "instruction": self.settings.instruction,
+            "sources": self._terms(),
+            "title": config.report.title,
         }
-        entries = [
-            self._key(step, *names) if step != "base" else self._content(f"base/{names[0]}")
-            for _, step, names, _ in views
+        inputs = {
+            "catalogue": self._key("catalogue"),
+            "sft": self._content("sft"),
+            "minimise": self._content("minimised", "unified_min.jsonl"),
+        }
+        lists = {
+            "entries": [self._view_input(view["step"], *view["names"]) for view in views],
+            "workflow": [Input(f"content:{sha256_file(Path(path))}", path=path) for path in packing.workflow_files()],
+        }
+        return "trail", params, inputs, lists
+
+    def _view_params(self) -> list[dict[str, Any]]:
+        return [
+            {"view": view, "step": step, "names": list(names), "file": file} for view, step, names, file in self.views()
         ]
-        return "report", params, {}, {"entries": entries}
+
+    def _view_input(self, step: str, *names: str) -> Input:
+        """The entry behind a view. A base counts by content, as everywhere."""
+        return self._content(f"base/{names[0]}") if step == "base" else self._key(step, *names)
+
+    def _behind(self, shown: dict[tuple[str, ...], None]) -> list[Input]:
+        """The entries that those of the views are made from, at any remove, and no view shows. Who counts by content stands behind
+        a gate, and is not made from here."""
+        found: dict[tuple[str, ...], Input] = {}
+        waiting = list(shown)
+        while waiting:
+            recipe = self.recipe(*waiting.pop())
+            for source in [*recipe.inputs.values(), *(item for items in recipe.lists.values() for item in items)]:
+                if source.where is None or source.identity.startswith("content:"):
+                    continue
+                name = tuple(source.where.split("/")[:-1])
+                if name not in shown and name not in found:
+                    found[name] = source
+                    waiting.append(name)
+        return [found[name] for name in sorted(found)]
 
     # Views
 
