@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 from prediction_rows import drawn, labels, row
 
-from mindgauge import comparing, metrics, predictions, reporting
+from mindgauge import comparing, metrics, predictions, reporting, verdict
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_jsonl
 
@@ -79,12 +79,12 @@ def test_baselines(tmp_path, scheme):
     majority, tfidf, labeller = (
         read_json(tmp_path / f"out/{name}/metrics.json") for name in ("majority", "tfidf", "labeller")
     )
-    of = reporting.figures_of(majority, "test")
+    of = verdict.figures_of(majority, "test")
     assert of["fields"]["depression_level"]["accuracy"] == pytest.approx(4 / 6, abs=1e-4)
-    assert reporting.figures_of(tfidf, "test")["exact_match"] == 1.0
+    assert verdict.figures_of(tfidf, "test")["exact_match"] == 1.0
     assert reporting.better_than_majority(scheme, tfidf, majority) == ["depression_level"]
-    assert reporting.figures_of(labeller, "test") is None
-    assert reporting.figures_of(labeller, "gold")["json_valid"] == pytest.approx(1 / 3, abs=1e-4)
+    assert verdict.figures_of(labeller, "test") is None
+    assert verdict.figures_of(labeller, "gold")["json_valid"] == pytest.approx(1 / 3, abs=1e-4)
 
 
 def table(pairs):

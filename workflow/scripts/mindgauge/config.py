@@ -307,6 +307,13 @@ class Report(Section):
 
     title: str = Field("MindGauge", description="Heading of the report.")
     notice: str = Field("", description="A notice on top of the report, for example that the data are synthetic.")
+    price_per_gpu_hour: float | None = Field(
+        None, ge=0, description="What an hour of your GPU costs; with it the report estimates the cost of training."
+    )
+    currency: str = Field("USD", description="The currency of that price.")
+    watts_per_gpu: float | None = Field(
+        None, gt=0, description="Mean power draw of your GPU under load, in watts; with it the report estimates energy."
+    )
 
 
 class Model(Section):

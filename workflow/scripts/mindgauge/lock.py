@@ -32,6 +32,12 @@ def read_lock(path: Path) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
     return pins, asks
 
 
+def project_version() -> str:
+    """The version of this software."""
+    found: str = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"]
+    return found
+
+
 def group_roots(group: str) -> set[str]:
     """The packages a group of pyproject.toml names, with those of the groups it includes and of the core."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]

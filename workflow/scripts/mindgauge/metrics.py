@@ -5,7 +5,7 @@ What a reader must know beside a figure stands with it: `few` where it hangs on 
 """
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, sqrt
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -21,21 +21,11 @@ from sklearn.metrics import (
 from mindgauge.alarms import Cases, any_alarm_collapse, collapsed, urgent_collapse
 from mindgauge.labels import Field, Scheme, Value
 from mindgauge.predictions import Bools, Ints, Predictions, from_answers
+from mindgauge.shares import wilson
 
 Labels = dict[str, Value]
-Z95 = 1.959963984540054
 # A figure that hangs on a class of fewer cases says so.
 FEW = 10
-
-
-def wilson(hits: int, n: int) -> list[float] | None:
-    """Wilson's 95 % score interval of a proportion (E. B. Wilson 1927), or None where there is no case."""
-    if n == 0:
-        return None
-    share, square = hits / n, Z95 * Z95
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 * sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    return [round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)]
 
 
 def _share(hits: int, n: int) -> float | None:

@@ -14,6 +14,7 @@ from mindgauge.config import Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import sha256_file, write_text
 from mindgauge.licences import refuse_sources
+from mindgauge.lock import project_version
 from mindgauge.pages import PAGES
 from mindgauge.quants import AUTO, FULL, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
@@ -541,6 +542,7 @@ class Plan:
         evaluated = [(model, variant) for model in models for variant in self.variants(model)]
         params = {
             **config.report.model_dump(),
+            "version": project_version(),
             "sources": list(config.sources),
             "models": models,
             "seeds": {name: of for name, of in self.settings.seeded.items() if name in config.models},

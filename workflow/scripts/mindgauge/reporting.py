@@ -1,32 +1,43 @@
 """The report: one self-contained HTML page, the table behind it as JSON, and as text for the terminal. No text of any record."""
 
-import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mindgauge import charts
+from mindgauge.effort import effort
 from mindgauge.files import read_json, sha256_file, write_json, write_text
 from mindgauge.labels import Scheme
 from mindgauge.limits import LIMITS
+from mindgauge.provenance import provenance
 from mindgauge.quants import FULL
-from mindgauge.reliability import plot
 from mindgauge.seeds import spread
+from mindgauge.verdict import candidates, figures_of, misses
+from mindgauge.wording import LANGUAGES, both, html, say
 
-DATA_FILES = ("report_templates/index.html.j2",)
+DATA_FILES = (
+    "report_templates/index.html.j2",
+    "report_templates/macros.html.j2",
+    "report_templates/answer.html.j2",
+    "report_templates/leaderboard.html.j2",
+    "report_templates/model.html.j2",
+    "report_templates/phone.html.j2",
+    "report_templates/data.html.j2",
+    "report_templates/labels.html.j2",
+    "report_templates/software.html.j2",
+    "report_templates/page.css",
+    "report_templates/page.js",
+)
 FEW = 10
-BASELINES = {
-    "majority": "Majority value",
-    "keywords": "Keyword rules",
-    "tfidf": "Character TF-IDF + linear",
-    "labeller": "The labeller itself",
-}
-PAIRS = {
-    ("tfidf", "merged"): "Character TF-IDF → fine-tuned, merged",
-    ("base", "merged"): "base, zero-shot → fine-tuned, merged",
-    ("adapter", "merged"): "adapter → merged",
-    **{("merged", full): f"merged → GGUF {full}" for full in FULL},
-}
+BASELINES = ("majority", "keywords", "tfidf", "labeller")
+# What a reader asks for first of all that is locked.
+MAIN_PACKAGES = ("torch", "transformers", "peft", "trl", "llama-cpp-python")
+# What the plot of variants shows of each label beside the recall of any risk.
+COMPARED = {"macro_f1": "macro-F1"}
+RELEASE_ORDER = {"pass": 0, "undecided": 1, "fail": 2, "none": 3}
 
 
 def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +47,7 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         models[name] = {
             "run": read_json(train / "run.json"),
             "train": read_json(train / "train_results.json"),
+            "history": read_json(train / "log_history.json"),
             "eval": read_json(train / "eval_results.json"),
             "merge": read_json(merge / "merge_check.json"),
             "adapter_sha256": sha256_file(train / "adapter_model.safetensors"),
@@ -76,12 +88,6 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
     }
 
 
-def figures_of(metrics: dict[str, Any], reference: str, way: str = "constrained") -> dict[str, Any] | None:
-    """The figures of one way of answering against the labeller (`test`) or humans (`gold`); None where there are none."""
-    record = metrics["results"].get(way, {}).get(reference)
-    return record["figures"] if record else None
-
-
 def better_than_majority(scheme: Scheme, metrics: dict[str, Any], majority: dict[str, Any]) -> list[str]:
     """The labels whose macro-F1 is above the majority baseline's, on the same rows."""
     ours, theirs = (figures_of(of, "test") or {"fields": {}} for of in (metrics, majority))
@@ -92,30 +98,39 @@ def better_than_majority(scheme: Scheme, metrics: dict[str, Any], majority: dict
     ]
 
 
-def leaderboard(found: dict[str, Any], reference: str) -> list[dict[str, Any]]:
-    """A row for each baseline and each variant of each model: against the labeller (`test`) or humans (`gold`)."""
+def leaderboard(found: dict[str, Any], scheme: Scheme, reference: str) -> list[dict[str, Any]]:
+    """A row for each baseline and each variant of each model: against the labeller (`test`) or humans (`gold`). What passes the gates
+    first, then what fails them, then what no gate is asked of; among those by any risk found, then the smaller. Baselines last."""
     rows = []
 
-    def add(title: str, variant: str, metrics: dict[str, Any], model: str | None) -> None:
+    def add(title: str, variant: str, metrics: dict[str, Any], model: str | None, release: str) -> None:
         if of := figures_of(metrics, reference):
             rows.append(
                 {
                     "title": title,
                     "variant": variant,
                     "model": model,
+                    "release": release,
                     "metrics": of,
+                    "misses": misses(scheme, of),
                     "free": figures_of(metrics, reference, "free"),
                     "size": metrics.get("size_bytes"),
                     "speed": metrics.get("constrained_rows_per_second"),
                 }
             )
 
-    for name, metrics in found["baselines"].items():
-        add(BASELINES[name], name, metrics, None)
     for model, of in found["models"].items():
         for variant, metrics in of["variants"].items():
-            add(model, variant, metrics, model)
-    return rows
+            add(model, variant, metrics, model, of["gates"].get(variant, {}).get("release", "none"))
+    for name, metrics in found["baselines"].items():
+        add(say("en")(f"baseline_{name}"), name, metrics, None, "none")
+
+    def rank(row: dict[str, Any]) -> tuple[Any, ...]:
+        risk = row["metrics"]["any_risk"]
+        found_share = risk["recall"] if risk and risk["support"] else 0.0
+        return row["model"] is None, RELEASE_ORDER[row["release"]], -found_share, row["size"] or 0
+
+    return sorted(rows, key=rank)
 
 
 def spreads(models: dict[str, Any], seeded: dict[str, dict[str, int]]) -> dict[str, Any]:
@@ -174,14 +189,32 @@ def percent(value: Any) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 
 
+def change(value: float | None) -> str:
+    """A change in per cent, with its sign; `–` where there is none."""
+    return "–" if value is None else f"{100 * value:+.0f} %".replace("-", "−")
+
+
 def interval(bounds: list[float] | None) -> str:
     """A 95 % interval in per cent."""
     return "" if bounds is None else f"{100 * bounds[0]:.0f}–{100 * bounds[1]:.0f} %"
 
 
-def rate(value: float) -> str:
-    """A quantity that may be large or small, with three digits: `11,418`, `37.2`, `0.066`."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def rate(value: float | None) -> str:
+    """A quantity that may be large or small, with three digits: `11,418`, `37.2`, `0.066`; `–` where there is none."""
+    return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def span(seconds: float) -> str:
+    """A length of time: `42 s`, `12.8 min`, `3.4 h`."""
+    for unit, size_of in (("h", 3600), ("min", 60)):
+        if seconds >= size_of:
+            return f"{seconds / size_of:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def money(currency: str) -> Callable[[float | None], str]:
+    """A filter that shows a sum of money; `–` where there is none."""
+    return lambda value: "–" if value is None else f"{value:,.2f} {currency}"
 
 
 def size(count: int | None) -> str:
@@ -189,20 +222,7 @@ def size(count: int | None) -> str:
     return "–" if count is None else f"{count / 1e6:.1f} MB"
 
 
-def shade(count: int, row: list[int]) -> str:
-    """Background and text colour of a cell of a confusion matrix, by its share of the row: one hue, so that any eye can
-    read it, and the count stands in it."""
-    share = count / sum(row) if sum(row) else 0.0
-    light = round(100 - 62 * share)
-    return f"background:hsl(212 70% {light}%);color:{'#fff' if light < 60 else '#1b2733'}"
-
-
-def picture(png: bytes) -> str:
-    """A PNG as a data URI, so that the page stands alone."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
+def table(rows: list[dict[str, Any]], scheme: Scheme) -> str:
     """The leaderboard as text, for a terminal."""
     heads = [
         "model",
@@ -214,7 +234,7 @@ def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
         "size",
     ]
     lines = [heads]
-    for row in leaderboard(found, reference):
+    for row in rows:
         of = row["metrics"]
         risk = of["any_risk"]
         cells = [row["title"], row["variant"] if row["model"] else ""]
@@ -228,6 +248,144 @@ def table(found: dict[str, Any], scheme: Scheme, reference: str) -> str:
     return "\n".join(text)
 
 
+def drawn(make: Callable[[Callable[..., str]], alt.TopLevelMixin | None]) -> dict[str, dict[str, str]] | None:
+    """A plot in each language (charts.drawn), or None where there is nothing to draw."""
+    made = {language: make(say(language)) for language in LANGUAGES}
+    return {language: charts.drawn(chart) for language, chart in made.items() if chart is not None} or None
+
+
+def risk_gate(found: dict[str, Any]) -> float | None:
+    """The least share of risk cases the gates ask for, or None if they ask for none."""
+    checks = (
+        check for of in found["models"].values() for decision in of["gates"].values() for check in decision["checks"]
+    )
+    return next((check["bound"] for check in checks if check["gate"] == "any_risk_recall_min"), None)
+
+
+def forest(board: list[dict[str, Any]], bound: float | None) -> dict[str, Any] | None:
+    """The plot of the share of risk cases found, a line a row of the leaderboard that has such cases."""
+    rows = [
+        {
+            "name": f"{row['title']}, {row['variant']}" if row["model"] else row["title"],
+            "recall": risk["recall"],
+            "low": risk["wilson"][0],
+            "high": risk["wilson"][1],
+            "release": row["release"],
+            "cases": risk["support"],
+        }
+        for row in board
+        if (risk := row["metrics"]["any_risk"]) and risk["support"]
+    ]
+    return drawn(lambda words: charts.forest(rows, bound, words)) if rows else None
+
+
+def variants(scheme: Scheme, of: dict[str, Any]) -> dict[str, Any] | None:
+    """The plot of a model's variants beside each other: any risk found and each label's figures, with intervals."""
+    figures = {name: held for name, metrics in of["variants"].items() if (held := figures_of(metrics, "test"))}
+
+    def make(words: Callable[..., str]) -> alt.TopLevelMixin | None:
+        names = {"any_risk_recall": words("any_risk_found")}
+        names |= {
+            f"{field.name}/{part}": f"{field.title}, {title}"
+            for field in scheme.fields
+            for part, title in COMPARED.items()
+        }
+        rows = [
+            {
+                "figure": title,
+                "variant": variant,
+                **{part: held["intervals"][key][part] for part in ("estimate", "low", "high")},
+            }
+            for key, title in names.items()
+            for variant, held in figures.items()
+            if key in held["intervals"] and held["intervals"][key]["estimate"] is not None
+        ]
+        return charts.variants(rows, list(figures), words) if rows else None
+
+    return drawn(make)
+
+
+def funnel(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The plot of how many records of each source are left after each step; gold stands apart."""
+    splits = found["sft"]["splits"]
+    stages: dict[str, dict[str, int]] = {
+        "read": {name: of["read"] for name, of in found["ingest"].items()},
+        "unified": {name: of["kept"] for name, of in found["unify"]["sources"].items()},
+        "student": {name: of["kept"] for name, of in found["minimise"]["sources"].items()},
+        "supervised": {},
+    }
+    for name in ("train", "val", "test"):
+        stages[name] = splits[name]["sources"]
+        for source, count in stages[name].items():
+            stages["supervised"][source] = stages["supervised"].get(source, 0) + count
+    # Sources of gold are no part of what is trained on.
+    kept = stages["student"]
+
+    def make(words: Callable[..., str]) -> alt.TopLevelMixin | None:
+        rows = [
+            {"stage": words(f"stage_{stage}"), "source": source, "count": count}
+            for stage, of in stages.items()
+            for source, count in of.items()
+            if source in kept
+        ]
+        return charts.funnel(rows, [words(f"stage_{stage}") for stage in stages], words) if rows else None
+
+    return drawn(make)
+
+
+def model_plots(scheme: Scheme, of: dict[str, Any]) -> dict[str, Any]:
+    """The plots of a model (charts.drawn by language); those of one variant show its last, which is the smallest."""
+    shown = figures_of(list(of["variants"].values())[-1], "test")
+    calibrated = shown and shown["calibration"]
+    return {
+        "loss": drawn(lambda words: charts.loss(of["history"], words)),
+        "variants": variants(scheme, of),
+        "confusion": shown and drawn(lambda words: charts.confusion(scheme, shown, words)),
+        "reliability": calibrated and drawn(lambda words: charts.reliability(scheme, calibrated, words)),
+    }
+
+
+def plots(found: dict[str, Any], scheme: Scheme, board: list[dict[str, Any]]) -> dict[str, Any]:
+    """All plots of the report (charts.drawn by language); None where there is nothing to draw."""
+    return {
+        "models": {model: model_plots(scheme, of) for model, of in found["models"].items()},
+        "forest": forest(board, risk_gate(found)),
+        "funnel": funnel(found),
+        "balance": drawn(lambda words: charts.balance(scheme, found["sft"]["splits"], words)),
+    }
+
+
+def environment(currency: str) -> Environment:
+    """Jinja2 with what the templates use."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "report_templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "number": number,
+        "percent": percent,
+        "change": change,
+        "interval": interval,
+        "size": size,
+        "rate": rate,
+        "span": span,
+        "money": money(currency),
+    }
+    made.globals |= {
+        "t": both,
+        "say": {language: say(language) for language in LANGUAGES},
+        "say_html": html,
+        "languages": LANGUAGES,
+        "few": FEW,
+        "full": FULL,
+        "figures_of": figures_of,
+    }
+    return made
+
+
 def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[str, Any], out: Path) -> None:
     """Writes index.html, results.json and results.txt."""
     scheme = Scheme.from_dict(params["labels"])
@@ -239,59 +397,73 @@ def report(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[s
         else {}
         for model, of in found["models"].items()
     }
-    pictures = {
-        model: {name: picture((entry / f"{name}.png").read_bytes()) for name in ("training_loss", "training_eval_loss")}
-        for model, entry in zip(params["models"], lists["train"], strict=True)
-    }
-    for model, of in found["models"].items():
-        shown = figures_of(list(of["variants"].values())[-1], "test")
-        if shown and shown["calibration"]:
-            pictures[model]["reliability"] = picture(plot(scheme, shown["calibration"]))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "report_templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "size": size, "rate": rate}
-    environment.globals |= {"shade": shade, "few": FEW, "min": min, "figures_of": figures_of}
-    boards = {"test": leaderboard(found, "test"), "gold": leaderboard(found, "gold")}
-    page = environment.get_template("index.html.j2").render(
-        title=params["title"],
-        notice=params["notice"],
-        limits=LIMITS.splitlines(),
-        scheme=scheme,
-        found=found,
-        boards=boards,
-        beats=beats,
-        pictures=pictures,
-        pairs=PAIRS,
-        phone=phone(found["models"]),
+    boards = {name: leaderboard(found, scheme, name) for name in ("test", "gold")}
+    ranked = candidates(scheme, found["models"])
+    made = provenance([*inputs.values(), *(entry for entries in lists.values() for entry in entries)])
+    main = {package.partition("==")[0]: package.partition(" ;")[0] for package in made["packages"]}
+    page = (
+        environment(params["currency"])
+        .get_template("index.html.j2")
+        .render(
+            title=params["title"],
+            notice=params["notice"],
+            limits=LIMITS,
+            scheme=scheme,
+            found=found,
+            boards=boards,
+            beats=beats,
+            ranked=ranked,
+            bound=risk_gate(found),
+            plots=plots(found, scheme, boards["test"]),
+            phone=phone(found["models"]),
+            effort=effort(found["models"], params["price_per_gpu_hour"], params["watts_per_gpu"]),
+            made=made,
+            version=params["version"],
+            main_packages=[main[name].replace("==", " ") for name in MAIN_PACKAGES if name in main],
+            vega=charts.bundle(),
+        )
     )
     write_text(out / "index.html", page)
-    write_json(out / "results.json", {"beats_majority": beats, **found})
-    said = [f"{params['title']}. A screening aid, not a diagnosis.", params["notice"], ""]
+    write_json(out / "results.json", {"beats_majority": beats, "ranked": ranked, **found})
+    write_text(out / "results.txt", said(params, found, scheme, boards, beats, ranked))
+
+
+def said(
+    params: dict[str, Any],
+    found: dict[str, Any],
+    scheme: Scheme,
+    boards: dict[str, list[dict[str, Any]]],
+    beats: dict[str, dict[str, list[str]]],
+    ranked: list[dict[str, Any]],
+) -> str:
+    """The report as text for a terminal."""
+    lines = [f"{params['title']}. A screening aid, not a diagnosis.", params["notice"], ""]
     for name, title in (
         ("test", "Agreement with the labeller, held-out test rows"),
         ("gold", "Agreement with human labels, gold rows"),
     ):
         if boards[name]:
-            said += [
+            lines += [
                 f"{title} (n = {boards[name][0]['metrics']['n']}); F1 is the macro-F1",
-                table(found, scheme, name),
+                table(boards[name], scheme),
                 "",
             ]
     for model, of in beats.items():
         for variant, names in of.items():
             if variant not in ("base", "adapter", *FULL):
-                said.append(
+                lines.append(
                     f"{model} {variant}: better than the majority on {len(names)} of {len(scheme.fields)} labels (macro-F1, test)"
                 )
-    for model, of in found["models"].items():
-        for variant, decision in of["gates"].items():
-            said.append(
+    for model, of_model in found["models"].items():
+        for variant, decision in of_model["gates"].items():
+            lines.append(
                 f"{model} {variant}: release {decision['release']}"
                 + "".join(f"\n  {check['reason']}" for check in decision["reasons"])
             )
-    write_text(out / "results.txt", "\n".join(line for line in said if line is not None) + "\n")
+    best = ranked[0] if ranked else None
+    lines.append(
+        f"Deploy: {best['model']} {best['variant']}"
+        if best and best["release"] == "pass"
+        else "Deploy: none passes the gates"
+    )
+    return "\n".join(lines) + "\n"
