@@ -148,10 +148,7 @@ def test_the_canaries_are_in_what_stays(clone):
 
 def test_nothing_that_leaves_holds_a_canary(clone):
     canaries = {**SAID, **SECRETS, "user or path": USER}
-    wanted = {
-        what: [value.encode(), json.dumps(value)[1:-1].encode()]
-        for what, value in canaries.items()
-    }
+    wanted = {what: [value.encode(), json.dumps(value)[1:-1].encode()] for what, value in canaries.items()}
     searched, found = set(), set()
     for path in leaving(clone):
         for name, content in members(path.relative_to(clone.root).as_posix(), path.read_bytes()):
