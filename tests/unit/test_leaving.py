@@ -47,7 +47,9 @@ def test_what_is_no_place_passes():
 
 
 def test_text_of_a_record_is_refused_wherever_it_was_said():
-    record = Record("s", "k", "qa", [Turn("client", "嗯"), Turn("counsellor", SAID)], question="题目" + SAID[::-1], id="5e")
+    record = Record(
+        "s", "k", "qa", [Turn("client", "嗯"), Turn("counsellor", SAID)], question="题目" + SAID[::-1], id="5e"
+    )
     leaving.refuse_records({"a": "没有什么在这里".encode()}, [record])
     for text in (SAID, "“" + SAID[::-1] + "”"):
         with pytest.raises(UserError) as refused:

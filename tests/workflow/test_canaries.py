@@ -64,7 +64,7 @@ def plant(raw: Path) -> None:
             (raw / name / f"{SAID['file']}_{number}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     questions = json.loads((sample / "PsyQA/psyqa.json").read_text(encoding="utf-8"))[:24]
     for question in questions:
-        question["question"] += SAID["title"]
+        question["question"] = (question["question"] or "") + SAID["title"]
         question["description"] = (question["description"] or "") + SAID["description"]
         question["answers"][0]["answer_text"] += SAID["answer"]
     (raw / "PsyQA").mkdir()
@@ -148,10 +148,7 @@ def test_the_canaries_are_in_what_stays(clone):
 
 def test_nothing_that_leaves_holds_a_canary(clone):
     canaries = {**SAID, **SECRETS, "user or path": USER}
-    wanted = {
-        what: [value.encode(), json.dumps(value)[1:-1].encode()]
-        for what, value in canaries.items()
-    }
+    wanted = {what: [value.encode(), json.dumps(value)[1:-1].encode()] for what, value in canaries.items()}
     searched, found = set(), set()
     for path in leaving(clone):
         for name, content in members(path.relative_to(clone.root).as_posix(), path.read_bytes()):
