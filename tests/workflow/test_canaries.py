@@ -66,7 +66,8 @@ def plant(raw: Path) -> None:
     for question in questions:
         question["question"] = (question["question"] or "") + SAID["title"]
         question["description"] = (question["description"] or "") + SAID["description"]
-        question["answers"][0]["answer_text"] += SAID["answer"]
+        for answer in question["answers"]:
+            answer["answer_text"] = (answer["answer_text"] or "") + SAID["answer"]
     (raw / "PsyQA").mkdir()
     (raw / "PsyQA/psyqa.json").write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
     rows = [json.loads(line) for line in (sample / "gold.jsonl").read_text(encoding="utf-8").splitlines()[:12]]
