@@ -45,7 +45,7 @@ def test_closed_rows_are_left_out_where_that_is_asked_for(tmp_path):
     assert "4 rows of sources whose text may not be passed on were left out" in card
     assert "thanks to nobody" in notices and "closed" not in notices + card
     assert read_json(out / "dataset_info.json")["mindgauge_train"]["file_name"] == "train.jsonl"
-    assert len((out / "checksums.txt").read_text().splitlines()) == 7
+    assert len((out / "checksums.txt").read_text().splitlines()) == 8
 
 
 def test_an_export_of_nothing_is_refused(tmp_path):

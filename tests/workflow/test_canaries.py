@@ -44,7 +44,6 @@ bench: {{repetitions: 1, generated_tokens: 8, prompt_tokens: 32}}
 quantise: {{imatrix_rows: 8}}
 sources:
   cpsycound: {{path: {raw}/CPsyCounD}}
-  cpsycoune: {{path: {raw}/CPsyCounE}}
   psyqa: {{path: {raw}/PsyQA, redistribute: false}}
   gold: {{path: {raw}/gold.jsonl}}
 extra_models:
@@ -55,18 +54,18 @@ extra_models:
 def plant(raw: Path) -> None:
     """A few records of the sample, every one with canaries in it."""
     sample = ROOT / "data/sample"
-    for name in ("CPsyCounD", "CPsyCounE"):
-        (raw / name).mkdir(parents=True)
-        for number, path in enumerate(sorted((sample / name).glob("*.txt"))[:24]):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            lines[0] += SAID["client"] + "。"
-            lines[1] += SAID["counsellor"] + "。"
-            (raw / name / f"{SAID['file']}_{number}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (raw / "CPsyCounD").mkdir(parents=True)
+    for number, path in enumerate(sorted((sample / "CPsyCounD").glob("*.txt"))[:24]):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        lines[0] += SAID["client"] + "。"
+        lines[1] += SAID["counsellor"] + "。"
+        (raw / f"CPsyCounD/{SAID['file']}_{number}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     questions = json.loads((sample / "PsyQA/psyqa.json").read_text(encoding="utf-8"))[:24]
     for question in questions:
-        question["question"] += SAID["title"]
+        question["question"] = (question["question"] or "") + SAID["title"]
         question["description"] = (question["description"] or "") + SAID["description"]
-        question["answers"][0]["answer_text"] += SAID["answer"]
+        for answer in question["answers"]:
+            answer["answer_text"] = (answer["answer_text"] or "") + SAID["answer"]
     (raw / "PsyQA").mkdir()
     (raw / "PsyQA/psyqa.json").write_text(json.dumps(questions, ensure_ascii=False), encoding="utf-8")
     rows = [json.loads(line) for line in (sample / "gold.jsonl").read_text(encoding="utf-8").splitlines()[:12]]

@@ -19,7 +19,8 @@ from mindgauge.lock import LOCK
 from mindgauge.records import read_records
 from mindgauge.store import MANIFEST
 
-# By step; what is not named stays on the machine. `quarantine.jsonl` is not: the raw files' names are their owner's.
+# By step; what is not named stays on the machine. `quarantine.jsonl` is not: the raw files' names are
+# their owner's; nor is what was fetched of a base: some hold paths of those who made it.
 SHOWN = {
     "ingest": ("stats.json",),
     "unify": ("stats.json",),
@@ -27,7 +28,6 @@ SHOWN = {
     "split": ("stats_split.json", "groups.jsonl"),
     "merge_labels": ("stats.json", "gold.json", "needs_review.csv", "audit_weights.json"),
     "make_sft": ("stats.json", "dataset_info.json"),
-    "base": ("config.json",),
     "train": ("*.json", "*.png"),
     "merge": ("config.json", "merge_check.json"),
     "evaluate": ("metrics.json",),
