@@ -53,7 +53,7 @@ def lost(model: Mapping[str, Any], variant: str) -> dict[str, Any]:
     None where a size is not known), and `differences`, each figure's with its interval."""
     verified = model["verify"]["variants"][variant]
     flips = verified["flips"] or {}
-    pair = next(
+    pair: Mapping[str, Any] = next(
         (of for of in model["comparison"]["test"] if (of["first"], of["second"]) == ("merged", variant)),
         {"differences": []},
     )
