@@ -60,9 +60,7 @@ def _data(rows: Rows) -> alt.Data:
 def _tips(**titles: str) -> list[alt.Tooltip]:
     """What the pointer shows: `name_type` -> title, the type being Q (a number) or N."""
     return [
-        alt.Tooltip(
-            f"{name[:-2]}:{name[-1]}", title=title, format=".4~g" if name.endswith("_Q") else alt.Undefined
-        )
+        alt.Tooltip(f"{name[:-2]}:{name[-1]}", title=title, format=".4~g" if name.endswith("_Q") else alt.Undefined)
         for name, title in titles.items()
     ]
 
