@@ -103,6 +103,8 @@ rule report:
 rule crate:
     input:
         "results/crate.zip",
+    message:
+        "The run is packed without text and weights: results/crate.zip"
 
 
 rule verify:

@@ -89,6 +89,8 @@ rule make_crate:
     resources:
         mem_mb=4000,
         runtime=60,
+    message:
+        "Pack the run as an RO-Crate, without text and weights"
     shell:
         "python workflow/scripts/crate.py --entry {output} > {log} 2>&1"
 
@@ -103,5 +105,7 @@ rule view_crate:
     log:
         "results/logs/view/crate.log",
     localrule: True
+    message:
+        "Show the crate"
     shell:
         "python workflow/scripts/link.py {input.entry} {output} > {log} 2>&1"
