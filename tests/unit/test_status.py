@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -163,3 +164,9 @@ def test_the_program_writes_nothing(run, tmp_path):
         said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
         assert "tiny" in said and "done" in said
     assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_every_step_of_the_rules_has_its_place():
+    text = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
+    steps = re.findall(r'^    "(\w+)": \[', text.partition("STEPS = {")[2].partition("}")[0], re.MULTILINE)
+    assert len(steps) > 20 and set(steps) == {*states.DATA, *states.MODEL, *states.REST}

@@ -33,7 +33,7 @@ MODEL = (
     "judge",
     "bundle",
 )
-REST = ("baselines", "export", "report", "catalogue")
+REST = ("baselines", "export", "report", "catalogue", "crate")
 STATES = ("failed", "running", "queued", "stopped", "waiting", "done")
 TAIL = 1 << 16
 # A program needs so long to load its libraries before it tells that it works; on another machine's word one waits longer.
