@@ -1,9 +1,12 @@
+import contextlib
 import io
+import sys
 
 import pytest
 
 from mindgauge import progress
 from mindgauge.errors import UserError
+from mindgauge.placeless import Placeless
 from mindgauge.step import exit_on_user_error
 
 
@@ -43,3 +46,17 @@ def test_a_full_disk_is_told_without_a_traceback(capsys):
     assert "the disk is full" in shown and "MINDGAUGE_STORE" in shown and "Traceback" not in shown
     with pytest.raises(FileNotFoundError), exit_on_user_error(), open("/nowhere/at/all"):
         pass
+
+
+def test_a_log_does_not_tell_where_things_lie(tmp_path, monkeypatch):
+    clone, store = tmp_path / "someone/clone", tmp_path / "someone/scratch/store"
+    for place in (clone, store):
+        place.mkdir(parents=True)
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("HOME", str(tmp_path / "someone"))
+    log = io.StringIO()
+    placeless = Placeless(log)
+    placeless.name(store, "(store)")
+    with contextlib.redirect_stderr(placeless):
+        print(f"read {clone}/data/a.txt, wrote {store}/x, kept {tmp_path}/someone/.cache", file=sys.stderr, flush=True)
+    assert log.getvalue() == "read ./data/a.txt, wrote (store)/x, kept ~/.cache\n"

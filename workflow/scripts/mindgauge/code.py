@@ -12,7 +12,7 @@ from typing import Any
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parent
-HARNESS = frozenset({"step", "errors", "progress", "disk"})
+HARNESS = frozenset({"step", "errors", "progress", "disk", "placeless"})
 
 
 def _canonical(node: Any) -> Any:

@@ -17,6 +17,7 @@ from mindgauge.code import code_hash
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_text
 from mindgauge.lock import packages
+from mindgauge.placeless import Placeless
 from mindgauge.progress import span
 from mindgauge.recipe import STAMPS, recipe_file
 from mindgauge.store import KEY_DIGITS, Store, digest
@@ -116,6 +117,8 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
         )
     os.umask(0o007 if found["store"]["group"] else 0o077)
     store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
+    if isinstance(sys.stderr, Placeless):
+        sys.stderr.name(store.root, "(store)")
     progress.job = " ".join([name, *found["recipe"]["names"]])
     store.open()
     _check_key(where, found)
@@ -158,7 +161,7 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
         "--threads", type=int, default=1, metavar="N", help="processes it may use, where it can (default: 1)"
     )
     arguments = parser.parse_args()
-    with exit_on_user_error():
+    with contextlib.redirect_stderr(Placeless(sys.stderr)), exit_on_user_error():  # type: ignore[type-var]
         make(name, arguments.entry, work, arguments.threads)
 
 
