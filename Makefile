@@ -5,6 +5,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 SNAKEMAKE := $(BIN)/snakemake
+# The profile of the run that report, verify and crate are about: demo, local, slurm.
+PROFILE ?= demo
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -48,14 +50,14 @@ why:  ## before a run: what will run and why, jobs, GPU hours, disk (TARGET=resu
 	@$(BIN)/python workflow/scripts/why.py --configfile $(CONFIG) -- $(TARGET)
 
 report:  ## results/report.zip: the review in Snakemake's own viewer (CONFIG=my.yaml; default: of the demo)
-	@$(SNAKEMAKE) --profile profiles/demo $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
+	@$(SNAKEMAKE) --profile profiles/$(PROFILE) $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
 	@echo "report: results/report.zip"
 
 verify:  ## hash every artifact again and name what differs
-	@$(SNAKEMAKE) --profile profiles/demo verify
+	@$(SNAKEMAKE) --profile profiles/$(PROFILE) verify
 
 crate:  ## results/crate.zip: the run as an RO-Crate, without text and weights
-	@$(SNAKEMAKE) --profile profiles/demo crate
+	@$(SNAKEMAKE) --profile profiles/$(PROFILE) crate
 	@echo "crate: results/crate.zip"
 
 clean-results:  ## remove results/ (and the store in it)

@@ -258,6 +258,7 @@ def test_a_model_labels_and_new_records_alone_are_asked(first):
     assert not {"make_label", "make_label_by_model", *COSTLY} & set(first.ran("all"))
 
 
+@pytest.mark.slow
 def test_auto_takes_the_first_quant_that_passes_and_says_which(first):
     (first.root / "auto.yaml").write_text(
         "quants: [AUTO]\nmodels: [tiny-llama]\nquantise: {auto: [Q2_K, Q8_0]}\n"
