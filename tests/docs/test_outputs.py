@@ -25,14 +25,18 @@ BY_NAME = {
     *("taken_for_students", "failed", "repaired", "files", "models", "ingest", "per_value", "intervals", "versions"),
     *("temperatures", "source", "theme", "length", "settings", "reference", "labels", "probabilities", "confidences"),
     *("free", "constrained", "gates", "quants", "baselines", "beats_majority", "seeds", "inputs", "lists", "tensors"),
+    *("entries",),
 }
 # Data all through; of run.json the options of the section `train`, which config/README.md describes.
-NOT_OURS = {"faults", "themes", "numbers"}
+# A recipe's params are those options of the config that decide it.
+NOT_OURS = {"faults", "themes", "numbers", "params"}
 # Objects whose keys are data at the top of a file.
 ALL_BY_NAME = {"audit_weights.json", "gates.json", "dataset_info.json"}
 # Made by others, in their own form: not ours to describe.
 OTHERS = {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "adapter_config.json"}
 OTHERS |= {"schema.json", "answer.schema.json"}
+# Logs, and what is made only when it is asked for by name.
+APART = {"logs", "crate.zip", "report.zip", "export"}
 VALUES = {str(value) for field in SCHEME.fields for value in (field.name, *field.values)}
 
 
@@ -84,7 +88,7 @@ def found_in_demo() -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(DEMO.rglob("*")):
         inside = path.relative_to(DEMO).parts
-        if path.is_dir() or inside[0].startswith(".") or inside[0] == "logs":
+        if path.is_dir() or inside[0].startswith(".") or inside[0] in APART:
             continue
         of = found.setdefault(view(path), set())
         if path.suffix in (".json", ".jsonl", ".csv") and path.name not in OTHERS:
