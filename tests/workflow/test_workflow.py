@@ -274,6 +274,7 @@ def test_auto_takes_the_first_quant_that_passes_and_says_which(first):
     assert not COSTLY & set(first.ran("all"))
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_no_earlier_result_as_if_it_were_current(first):
     """A bundle that the gates refuse now, and what hangs on a training that fails."""
     results = first.root / "results"
