@@ -2,8 +2,8 @@
 the ordinary ones: recall, ordinary sentences changed, sentences a second. A library that is not installed is left out; none
 is needed by the project.
 
-    pip install --target /tmp/extra phonenumbers python-stdnum thulac
-    PYTHONPATH=/tmp/extra python tests/benchmarks/identities.py
+    pip install --target build/extra phonenumbers python-stdnum thulac
+    PYTHONPATH=build/extra python tests/benchmarks/identities.py
 """
 
 import contextlib

@@ -1,5 +1,5 @@
 """docs/outputs.md names every file and every field. fields.json holds the names that a finished demo has; the slow test compares
-it with `results/` of this clone, and `python tests/docs/test_outputs.py` writes it anew from there."""
+it with a run, and `python tests/docs/test_outputs.py` writes it anew from `results/` of this clone."""
 
 import csv
 import json
@@ -16,7 +16,6 @@ from mindgauge import result_schema
 from mindgauge.labels import Scheme
 
 FIELDS = Path(__file__).with_name("fields.json")
-DEMO = ROOT / "results"
 SCHEME = Scheme.load(ROOT / "config/labels.yaml")
 # Objects whose keys are data: names of sources, labels, values, models, reasons …
 BY_NAME = {
@@ -71,9 +70,9 @@ def held(path: Path) -> set[str]:
     return names(value, path.name in ALL_BY_NAME)
 
 
-def view(path: Path) -> str:
+def view(path: Path, results: Path) -> str:
     """The path of a view without the names of models, sources and quants."""
-    text = path.relative_to(DEMO).as_posix()
+    text = path.relative_to(results).as_posix()
     text = re.sub(
         r"^(models|base|data/ingest)/[^/]+", lambda m: f"{m[1]}/<{'source' if 'data' in m[1] else 'model'}>", text
     )
@@ -83,14 +82,14 @@ def view(path: Path) -> str:
     return re.sub(r"baselines/\w+", "baselines/<name>", text)
 
 
-def found_in_demo() -> dict[str, list[str]]:
+def found_in(results: Path) -> dict[str, list[str]]:
     """View -> names of its fields, of a finished demo."""
     found: dict[str, set[str]] = {}
-    for path in sorted(DEMO.rglob("*")):
-        inside = path.relative_to(DEMO).parts
+    for path in sorted(results.rglob("*")):
+        inside = path.relative_to(results).parts
         if path.is_dir() or inside[0].startswith(".") or inside[0] in APART:
             continue
-        of = found.setdefault(view(path), set())
+        of = found.setdefault(view(path, results), set())
         if path.suffix in (".json", ".jsonl", ".csv") and path.name not in OTHERS:
             of |= held(path)
     return {name: sorted(of) for name, of in sorted(found.items())}
@@ -126,15 +125,12 @@ def test_every_key_of_the_result_schema_is_named():
 
 
 @pytest.mark.slow
-def test_the_demo_has_the_fields_that_are_told():
-    if not (DEMO / "manifest.json").is_file():
-        pytest.skip("no finished demo in this clone (make demo)")
-    told_of, found = json.loads(FIELDS.read_text()), found_in_demo()
+def test_the_demo_has_the_fields_that_are_told(finished):
+    told_of, found = json.loads(FIELDS.read_text()), found_in(finished / "results")
     assert not {name: new for name, of in found.items() if (new := sorted(set(of) - set(told_of.get(name, []))))}
     assert set(told_of) == set(found)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        DEMO = Path(sys.argv[1])
-    FIELDS.write_text(json.dumps(found_in_demo(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    demo = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results"
+    FIELDS.write_text(json.dumps(found_in(demo), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
