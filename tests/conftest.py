@@ -202,3 +202,16 @@ def bundled(made, rows, tmp_path_factory, scheme):
     }
     bundling.bundle(inputs, out, **options, despite_gates=True)
     return {**made, "bundle": out, "eval": root / "eval", "asked": (inputs, options)}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, scheme):
+    """The root of a clone in which everything has been made, in a few steps of training; its store lies where it does by default."""
+    from clone import Clone  # which imports this module
+
+    root = tmp_path_factory.mktemp("finished")
+    for name in ("tiny-qwen2", "tiny-llama"):
+        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / "tiny" / name, steps=2)
+    made = Clone(root / "clone", root / "clone/results/.store", root / "tiny")
+    made.snakemake("all")
+    return made.root

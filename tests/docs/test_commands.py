@@ -14,10 +14,8 @@ from pathlib import Path
 import documents
 import pytest
 import yaml
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "tests/workflow"))
 from clone import Clone
+from conftest import ROOT
 
 from mindgauge.config import Settings, overlaid
 

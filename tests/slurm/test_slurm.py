@@ -8,13 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from clone import Clone
 from conftest import ROOT
 
 from mindgauge import tiny_models
 from mindgauge.answers import all_answers
-
-sys.path.insert(0, str(ROOT / "tests/workflow"))
-from clone import Clone
 
 from .cluster import Cluster, missing
 
