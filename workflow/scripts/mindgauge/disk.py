@@ -13,7 +13,7 @@ INSTEAD = "free some space there, or a store on another file system (`store:` in
 
 def size(count: float) -> str:
     """Bytes as a person reads them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def need(directory: Path, count: float, what: str) -> None:

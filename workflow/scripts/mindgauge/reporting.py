@@ -7,9 +7,9 @@ from typing import Any
 import altair as alt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mindgauge import charts
+from mindgauge import charts, disk
 from mindgauge.effort import effort
-from mindgauge.files import read_json, sha256_file, write_json, write_text
+from mindgauge.files import read_json, write_json, write_text
 from mindgauge.labels import Scheme
 from mindgauge.limits import LIMITS
 from mindgauge.provenance import provenance
@@ -50,7 +50,6 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
             "history": read_json(train / "log_history.json"),
             "eval": read_json(train / "eval_results.json"),
             "merge": read_json(merge / "merge_check.json"),
-            "adapter_sha256": sha256_file(train / "adapter_model.safetensors"),
             "quants": {},
             "variants": {},
         }
@@ -218,8 +217,8 @@ def money(currency: str) -> Callable[[float | None], str]:
 
 
 def size(count: int | None) -> str:
-    """Bytes in megabytes (10^6)."""
-    return "–" if count is None else f"{count / 1e6:.1f} MB"
+    """Bytes as a person reads them; `–` where they are not known."""
+    return "–" if count is None else disk.size(count)
 
 
 def table(rows: list[dict[str, Any]], scheme: Scheme) -> str:
