@@ -1,5 +1,5 @@
 # MindGauge: raw counselling corpora -> small screening models -> a reviewed report.
-# Named targets: all data labels sft train gguf evaluate report verify export crate. Options: config/README.md.
+# Named targets: all data labels sft train llama_factory gguf evaluate report verify export crate. Options: config/README.md.
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -18,12 +18,23 @@ include: "rules/label.smk"
 include: "rules/sft.smk"
 include: "rules/base.smk"
 include: "rules/train.smk"
+include: "rules/llama_factory.smk"
 include: "rules/export.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
 
+# Used with --sdm conda only: one environment for every rule, since `conda:` cannot be said once for all.
+for each in workflow.rules:
+    each.conda_env = f"{workflow.basedir}/envs/conda/mindgauge.yaml"
+
+
 report: "report/workflow.rst"
+
+
+onstart:
+    with exit_on_user_error():
+        starting.refuse(workflow)
 
 
 onsuccess:
@@ -32,7 +43,8 @@ onsuccess:
 
 
 onerror:
-    withdrawing.withdraw(plan.store.root, plan.current())
+    if process.makes(workflow.dag):
+        withdrawing.withdraw(plan.store.root, store_gates.current(plan.settings))
 
 
 rule all:
@@ -77,6 +89,18 @@ rule train:
         plan.targets(*TARGETS["train"]),
     message:
         "Every model is trained: results/models"
+
+
+rule llama_factory:
+    input:
+        expand(
+            "results/models/{model}/train_{model}_lora.yaml",
+            model=plan.settings.names,
+        ),
+        plan.targets("make_sft"),
+        plan.targets("base"),
+    message:
+        "LLaMA-Factory can train every model: results/models/<model>/train_<model>_lora.yaml"
 
 
 rule gguf:

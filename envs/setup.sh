@@ -4,6 +4,8 @@
 #   MINDGAUGE_CACHE   where the wheel built of llama-cpp-python is kept (default: ~/.cache/mindgauge)
 #   MINDGAUGE_NATIVE  1: build llama-cpp-python for this CPU (AVX-512 …), faster, and useless on others; 0: AVX2, for all
 #                     (default: as last time in this clone, else 0)
+#   MINDGAUGE_TORCH_INDEX  an index with the build of torch that your driver takes; asked beside pip's own, for torch alone
+#                     (default: as last time in this clone, else none: PyPI's build, or the one that pip's configuration offers)
 #   PYTHON            the interpreter (default: python3.11 if there is one, else python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,8 +22,9 @@ if [ "$native" = 1 ]; then
   build=ON
   wheels=$wheels-$({ grep -m1 -E '^(flags|Features)' /proc/cpuinfo 2>/dev/null || uname -mp; } | sha256sum | cut -c1-8)
 fi
+torch_index=${MINDGAUGE_TORCH_INDEX-$(cat .venv/.torch-index 2>/dev/null || true)}
 stamp=.venv/.installed
-want=$({ cat envs/lock.txt envs/sdist.lock pyproject.toml envs/setup.sh; echo "$wheels"; } | sha256sum)
+want=$({ cat envs/lock.txt envs/sdist.lock pyproject.toml envs/setup.sh; echo "$wheels $torch_index"; } | sha256sum)
 [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
@@ -48,6 +51,11 @@ fi
 echo "setup: installing the locked packages into .venv"
 # Of the same version, so pip would keep a build that is there.
 [ -f "$stamp" ] && $pip install --no-deps --force-reinstall "$wheels"/llama_cpp_python-"$version"-*.whl
+if [ -n "$torch_index" ]; then
+  # Of the locked version the index's build, whatever build of it is there.
+  $pip install --force-reinstall --no-deps --index-url "$torch_index" "torch==$(sed -n 's/^torch==\([^ ;]*\).*/\1/p' envs/lock.txt)"
+fi
 $pip install -c envs/lock.txt "$wheels"/llama_cpp_python-"$version"-*.whl -e '.[workflow,data,labels,server,baselines,train,merge,gguf,convert,evaluate,bundle,report,serve,trail,dev]'
 echo "$native" > .venv/.native
+echo "$torch_index" > .venv/.torch-index
 echo "$want" > "$stamp"

@@ -1,4 +1,5 @@
 # What the rules share: the validated settings, the plan, and input functions. No rule here.
+import inspect
 import os
 import sys
 
@@ -10,10 +11,11 @@ sys.path.insert(
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.io import checkpoint_target
 
-from mindgauge import epoch, process, withdrawing
+from mindgauge import epoch, mending, process, starting, store_gates, withdrawing
 from mindgauge.config import Settings
-from mindgauge.plan import TARGETS, Plan, gate_file
+from mindgauge.plan import FURTHER_VIEWS, TARGETS, Plan, gate_file
 from mindgauge.files import read_json
+from mindgauge.memo import FileMemo
 from mindgauge.step import exit_on_user_error
 
 EPOCH = str(epoch.EPOCH)
@@ -29,6 +31,7 @@ STEPS = {
     "export": [],
     "base": ["model"],
     "train": ["model"],
+    "llama_factory": ["model"],
     "merge": ["model"],
     "convert": ["model", "full"],
     "imatrix": ["model"],
@@ -45,7 +48,7 @@ STEPS = {
     "crate": [],
 }
 
-process.prepare(group=bool(config.get("store_group")))
+process.prepare(group=bool(config.get("store_group")), main=workflow.is_main_process)
 
 
 wildcard_constraints:
@@ -59,16 +62,19 @@ wildcard_constraints:
     variant="base|adapter|merged|f16|bf16|[A-Z0-9_]+",
 
 
+gate_content = FileMemo(read_json)
+
+
 def ask_gate(name, fact=None):
     """What a gate says; raises until its checkpoint has run, and while it does not say `fact` (an older program wrote it)."""
-    kind, _, of = name.partition("/")
-    wildcards = {"raw": {"raw": of}, "base": {"model": of}}.get(kind, {})
-    asked = getattr(checkpoints, f"{kind}_gate")
-    path = Path(asked.get(**wildcards).output[0])
+    path, kind = gate_file(name), name.partition("/")[0]
+    # As the checkpoint's own get(), which would work out its output from wildcards each of the thousands of times.
+    made = path in checkpoints.created_output
     # In the midst of a run Snakemake takes a checkpoint for done whose file was lost.
-    found = read_json(path) if path.is_file() else None
+    found = gate_content(Path(path)) if made else None
     if found is None or (fact and fact not in found["facts"]):
-        raise IncompleteCheckpointException(asked.rule, checkpoint_target(str(path)))
+        asked = getattr(checkpoints, f"{kind}_gate")
+        raise IncompleteCheckpointException(asked.rule, checkpoint_target(path))
     return found
 
 
@@ -80,6 +86,8 @@ def planned(method, step):
             found = method(step, *(wildcards[name] for name in STEPS[step]))
         return ancient(found)
 
+    # Snakemake looks at it before every call.
+    ask.__signature__ = inspect.signature(ask)
     return ask
 
 
@@ -103,6 +111,43 @@ def base_gate(wildcards):
     return ancient(gate_file(f"base/{plan.settings.stanza(wildcards.model)}"))
 
 
+def grows(amount):
+    """A resource (MB, minutes) that grows each time its job is submitted again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def of_size(amount, bytes_a_parameter):
+    """The memory (MB) of a job that holds a model: `amount`, and so many bytes for each parameter of its base, by
+    tests/benchmarks/memory.py; it grows each time the job is submitted again."""
+
+    def ask(wildcards, attempt):
+        try:
+            parameters = plan.parameters(wildcards.model)
+        except IncompleteCheckpointException:  # before the base is there; the job comes after it
+            parameters = 0
+        return (amount + int(parameters * bytes_a_parameter / 1e6)) * attempt
+
+    return ask
+
+
+def training_minutes(wildcards):
+    """The wall time of a training job; it does not grow, since the next job goes on from the checkpoint."""
+    with exit_on_user_error():
+        return plan.settings.model(wildcards.model).minutes
+
+
+def training_threads(wildcards):
+    """The cores of a training job on each of its nodes: eight a GPU, by which profiles/slurm knows how many GPUs to ask for."""
+    with exit_on_user_error():
+        return 8 * plan.settings.train(wildcards.model)["gpus"]
+
+
+def training_nodes(wildcards):
+    """The nodes of a training job."""
+    with exit_on_user_error():
+        return plan.settings.train(wildcards.model)["nodes"]
+
+
 def raw_token(wildcards):
     """The file that stands for the content of a raw source."""
     with exit_on_user_error():
@@ -113,12 +158,11 @@ with exit_on_user_error():
     plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
     if plan.main:
         plan.store.open()
-        made = [
-            *map(Path, plan.targets(*STEPS)),
-            *Path("results/.gates").rglob("*.json"),
-        ]
+        shown = [Path(view) for view in [*plan.targets(*STEPS), *FURTHER_VIEWS]]
+        mending.gates(plan.store)
+        mending.views(shown)
         epoch.keep(
-            made,
+            [*shown, *Path("results/.gates").rglob("*.json")],
             map(Path, plan.wanted_gates()),
             changed=not process.dry_run(sys.argv) and plan.raw_changed(),
         )

@@ -25,8 +25,8 @@ rule make_ingest:
         "results/logs/ingest/{source}/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Read the raw files of {wildcards.source} into records"
     shell:
@@ -42,8 +42,8 @@ rule make_unify:
         "results/logs/unify/{key}.log",
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Put the records of all sources into one form, identities replaced"
     shell:
@@ -59,8 +59,8 @@ rule make_minimise:
         "results/logs/minimise/{key}.log",
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Choose the records of students that are long enough"
     shell:
@@ -93,8 +93,8 @@ rule make_split:
         "results/logs/split/{key}.log",
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(8000),
+        runtime=grows(60),
     message:
         "Group records that tell the same story, so that train and test share none"
     shell:

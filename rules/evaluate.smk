@@ -10,8 +10,8 @@ rule make_evaluate:
         "results/logs/evaluate/{model}/{variant}/{key}.log",
     threads: 4
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=of_size(8000, 7),
+        runtime=grows(240),
     message:
         "Evaluate {wildcards.model} as {wildcards.variant} on the held-out rows"
     shell:
@@ -27,8 +27,8 @@ rule make_baselines:
         "results/logs/baselines/{key}.log",
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(8000),
+        runtime=grows(60),
     message:
         "Evaluate the plain baselines (majority value, TF-IDF) on the held-out rows"
     shell:
@@ -44,8 +44,8 @@ rule make_fidelity:
         "results/logs/fidelity/{model}/{key}.log",
     threads: 4
     resources:
-        mem_mb=32000,
-        runtime=120,
+        mem_mb=of_size(8000, 9),
+        runtime=grows(120),
     message:
         "Compare every GGUF of {wildcards.model} with its merged model, row by row"
     shell:
@@ -61,8 +61,8 @@ rule make_bench:
         "results/logs/bench/{model}/{key}.log",
     threads: max(plan.settings.config.bench.threads)
     resources:
-        mem_mb=32000,
-        runtime=240,
+        mem_mb=of_size(4000, 3),
+        runtime=grows(240),
     message:
         "Measure speed and memory of every GGUF of {wildcards.model}; nothing runs beside it"
     shell:
@@ -78,8 +78,8 @@ rule make_judge:
         "results/logs/judge/{model}/{key}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(4000),
+        runtime=grows(60),
     message:
         "Judge {wildcards.model}: variants in pairs, and the gates of release"
     shell:

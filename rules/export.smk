@@ -10,8 +10,8 @@ rule make_convert:
         "results/logs/convert/{model}/{full}/{key}.log",
     threads: 2
     resources:
-        mem_mb=32000,
-        runtime=60,
+        mem_mb=of_size(4000, 2),
+        runtime=grows(60),
     message:
         "Convert {wildcards.model} to GGUF ({wildcards.full})"
     shell:
@@ -27,8 +27,8 @@ rule make_imatrix:
         "results/logs/imatrix/{model}/{key}.log",
     threads: 8
     resources:
-        mem_mb=32000,
-        runtime=240,
+        mem_mb=of_size(6000, 7),
+        runtime=grows(240),
     message:
         "Compute the importance matrix of {wildcards.model} from training rows"
     shell:
@@ -44,8 +44,8 @@ rule make_quantise:
         "results/logs/quantise/{model}/{quant}/{key}.log",
     threads: 4
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=of_size(4000, 1),
+        runtime=grows(60),
     message:
         "Quantise {wildcards.model} to {wildcards.quant}"
     shell:
@@ -61,8 +61,8 @@ rule make_choose:
         "results/logs/choose/{model}/{key}.log",
     threads: 4
     resources:
-        mem_mb=32000,
-        runtime=480,
+        mem_mb=of_size(8000, 3),
+        runtime=grows(480),
     message:
         "Choose the first quant of {wildcards.model} that passes its gates"
     shell:
@@ -78,8 +78,8 @@ rule make_bundle:
         "results/logs/bundle/{model}/{quant}/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Bundle {wildcards.model} as {wildcards.quant} with its model card and terms"
     shell:

@@ -12,7 +12,7 @@ rule make_label:
         voter="[0-9]+-(keywords|file|openai)",
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=grows(4000),
         runtime=720,
     message:
         "Label the records of shard {wildcards.shard} by {wildcards.voter}"
@@ -31,7 +31,7 @@ rule make_label_by_model:
         voter="[0-9]+-(llama-cpp|transformers)",
     threads: 8
     resources:
-        mem_mb=32000,
+        mem_mb=grows(32000),
         runtime=720,
     message:
         "Label the records of shard {wildcards.shard} by a model ({wildcards.voter})"
@@ -48,8 +48,8 @@ rule make_merge_labels:
         "results/logs/merge_labels/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Put the labels of all shards and labellers together"
     shell:

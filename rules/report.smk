@@ -10,8 +10,8 @@ rule make_report:
         "results/logs/report/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Write the report of all models"
     shell:
@@ -27,8 +27,8 @@ rule make_catalogue:
         "results/logs/catalogue/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Write the list of every artifact"
     shell:
@@ -87,8 +87,8 @@ rule make_crate:
         "results/logs/crate/{key}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=grows(4000),
+        runtime=grows(60),
     message:
         "Pack the run as an RO-Crate, without text and weights"
     shell:

@@ -10,8 +10,8 @@ rule make_sft:
         "results/logs/make_sft/{key}.log",
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=grows(8000),
+        runtime=grows(60),
     message:
         "Write the supervised rows: train, val and test"
     shell:
@@ -72,8 +72,8 @@ rule make_export:
         "results/logs/export/{key}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     message:
         "Write the dataset to pass on, by the terms of its sources"
     shell:

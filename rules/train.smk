@@ -8,14 +8,16 @@ rule make_train:
         "results/.entries/train/{model}/{key}",
     log:
         "results/logs/train/{model}/{key}.log",
-    threads: 8
+    threads: training_threads
     resources:
-        mem_mb=32000,
-        runtime=720,
+        mem_mb=grows(32000),
+        runtime=training_minutes,
+        nodes=training_nodes,
     message:
         "Train {wildcards.model} by LoRA on the supervised rows"
+    # exec, so that a scheduler's SIGTERM leaves training the time to save: a shell before it would end at once, and the job with it.
     shell:
-        "python workflow/scripts/train.py --entry {output} > {log} 2>&1"
+        "exec python workflow/scripts/train.py --entry {output} > {log} 2>&1"
 
 
 rule make_merge:
@@ -27,8 +29,8 @@ rule make_merge:
         "results/logs/merge/{model}/{key}.log",
     threads: 4
     resources:
-        mem_mb=32000,
-        runtime=60,
+        mem_mb=of_size(8000, 7),
+        runtime=grows(60),
     message:
         "Merge the adapter of {wildcards.model} into its base, and check the merged model"
     shell:

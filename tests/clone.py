@@ -15,6 +15,16 @@ OVERLAY = """
 train: {max_steps: 4, eval_steps: 2, save_steps: 2, batch_size: 2}
 evaluate: {max_new_tokens: 16}
 """
+COSTLY = {
+    "make_train",
+    "make_merge",
+    "make_convert",
+    "make_imatrix",
+    "make_quantise",
+    "make_evaluate",
+    "make_bundle",
+    "make_baselines",
+}
 TOPS = [
     "Snakefile",
     "rules",
@@ -37,6 +47,8 @@ class Clone:
 
     def __init__(self, directory: Path, store: Path, tiny: Path) -> None:
         self.root, self.store = directory, store
+        # What runs in it finds beside the environment of the tests.
+        self.environment: dict[str, str] = {}
         for top in TOPS:
             source = ROOT / top
             if source.is_dir():
@@ -52,10 +64,10 @@ class Clone:
         (directory / "build/tiny").symlink_to(tiny)
         (directory / "overlay.yaml").write_text(OVERLAY)
 
-    def snakemake(
-        self, *arguments: str, check: bool = True, profile: str = "demo", overlays: tuple[str, ...] = ()
-    ) -> str:
-        """Runs Snakemake; returns what it printed. Raises AssertionError if it failed and should not."""
+    def call(
+        self, *arguments: str, profile: str = "demo", overlays: tuple[str, ...] = ()
+    ) -> tuple[list[str], dict[str, str]]:
+        """The command line of a run, and its environment."""
         files = ["config/demo.yaml", "overlay.yaml", *overlays]
         command = [
             sys.executable,
@@ -65,37 +77,54 @@ class Clone:
             f"profiles/{profile}",
             "--configfile",
             *files,
-            "--",
+            *([] if "--" in arguments else ["--"]),
             *arguments,
         ]
-        if "--" in arguments:
-            command.remove("--")
-        environment = {**os.environ, "MINDGAUGE_STORE": str(self.store), "OMP_NUM_THREADS": "1"}
+        own = {"MINDGAUGE_STORE": str(self.store), "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **own, **self.environment}
         environment.pop("PYTHONPATH", None)
+        return command, environment
 
-        def run() -> "subprocess.CompletedProcess[str]":
-            return subprocess.run(
-                command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+    def start(
+        self,
+        *arguments: str,
+        profile: str = "demo",
+        overlays: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+    ) -> "subprocess.Popen[str]":
+        """Starts Snakemake; what it prints is to be read from `stdout`."""
+        command, of_all = self.call(*arguments, profile=profile, overlays=overlays)
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env={**of_all, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
-        done = run()
-        said = done.stdout
-        if "Snakemake stopped half-way" in said:  # as the message says: the same command again
-            done = run()
-            done.stdout = said + done.stdout
+    def snakemake(self, *arguments: str, check: bool = True, **options: Any) -> str:
+        """Runs Snakemake; returns what it printed. Raises AssertionError if it failed and should not. Options as of `start`."""
+        said = ""
+        for _ in range(2):
+            process = self.start(*arguments, **options)
+            now = process.communicate()[0]
+            said += now
+            if "Snakemake stopped half-way" not in now:  # as the message says: the same command again
+                break
         if check:
-            assert done.returncode == 0, done.stdout[-4000:]
-        self.status = done.returncode
-        return done.stdout
+            assert process.returncode == 0, said[-4000:]
+        self.status = process.returncode
+        return said
 
     def ran(self, *arguments: str, **options: Any) -> list[str]:
         """The rules whose jobs a run finished, the target's own left out."""
         said = self.snakemake(*(arguments or ("all",)), **options)
         return sorted(set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", said)) - {"all"})
 
-    def would_run(self, *arguments: str, profile: str = "demo", overlays: tuple[str, ...] = ()) -> dict[str, int]:
+    def would_run(self, *arguments: str, **options: Any) -> dict[str, int]:
         """The jobs of a dry run by rule."""
-        said = self.snakemake("-n", "--", *(arguments or ("all",)), profile=profile, overlays=overlays)
+        said = self.snakemake("-n", "--", *(arguments or ("all",)), **options)
         table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\ntotal", said, re.DOTALL)
         found = dict(line.split() for line in table[1].splitlines()) if table else {}
         return {rule: int(count) for rule, count in found.items() if rule not in ("all", "train")}

@@ -7,18 +7,34 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mindgauge import bundling, converting, evaluating, gguf_metadata, merging, quantising, tiny_models, training
 from mindgauge.answers import all_answers
-from mindgauge.config import Train
+from mindgauge.config import TRAIN_PACE, Train
 from mindgauge.files import read_json, read_jsonl, write_json, write_jsonl
 from mindgauge.gates import Gates, decide
 from mindgauge.labels import Scheme
 from mindgauge.records import Record, Turn, write_records
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals the tests to workers by file; those of a directory whose tests share what takes minutes to make go to one. (The group
+    that a mark names is lost with pytest 9.2: pytest-xdist 3.8 writes it into an attribute that is not read any more.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRun(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            shared = [name for name in ("tests/docs", "tests/slurm") if path.startswith(name)]
+            return shared[0] if shared else path
+
+    return ByRun(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +55,11 @@ FAMILIES = {
     "tiny-qwen2": "deepseek-r1",
     "tiny-qwen3": "qwen3",
     "tiny-llama": "llama3",
+    "tiny-gemma2": "gemma3",
     "tiny-gemma3": "gemma3",
     "tiny-mistral": "mistral",
 }
-SLOW = ("tiny-qwen3", "tiny-gemma3", "tiny-mistral")
+SLOW = ("tiny-qwen3", "tiny-gemma2", "tiny-gemma3", "tiny-mistral")
 INSTRUCTION = "读学生的话，输出一行 JSON。"
 STRINGS = [
     "我睡不着😢，怎么办？",
@@ -60,7 +77,7 @@ STRINGS = [
 
 def numbers(**change):
     return {
-        **Train().model_dump(),
+        **{name: value for name, value in Train().model_dump().items() if name not in TRAIN_PACE},
         "gradient_accumulation": 1,
         "max_steps": 12,
         "eval_steps": 6,
@@ -69,6 +86,9 @@ def numbers(**change):
         "lora_dropout": 0.0,
         **change,
     }
+
+
+PACE = {name: Train().model_dump()[name] for name in TRAIN_PACE}
 
 
 def template(family):
@@ -110,7 +130,7 @@ def bases(tmp_path_factory, scheme):
 @pytest.fixture(
     scope="session", params=[pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAMILIES]
 )
-def made(request, tmp_path_factory, bases, rows):
+def made(request, tmp_path_factory, bases, rows, scheme):
     """One model through train, merge, convert and quantise."""
     name, family = request.param, FAMILIES[request.param]
     root = tmp_path_factory.mktemp(name)
@@ -122,7 +142,17 @@ def made(request, tmp_path_factory, bases, rows):
     # values are so close that a quant's rounding decides.
     steps = 96 if family in ("gemma3", "mistral") else 48
     enough = numbers(max_steps=steps, eval_steps=24, save_steps=24)
-    training.train(rows, bases / name, parts["train"], parts["work"], model=name, numbers=enough, **options)
+    training.train(
+        rows,
+        bases / name,
+        parts["train"],
+        parts["work"],
+        model=name,
+        labels=scheme.to_dict(),
+        numbers=enough,
+        pace=PACE,
+        **options,
+    )
     merging.merge(bases / name, parts["train"], rows, parts["merge"], **options)
     described = gguf_metadata.described(name, rows, licence="MIT", base="owner/base", revision="abc", sources=SOURCES)
     converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16", described)
@@ -205,13 +235,32 @@ def bundled(made, rows, tmp_path_factory, scheme):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, scheme):
+def tiny(tmp_path_factory, scheme):
+    """The demo's two base models, hardly trained."""
+    root = tmp_path_factory.mktemp("tiny")
+    for name in ("tiny-qwen2", "tiny-llama"):
+        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
+    return root
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory, tiny):
+    """A clone in which everything has been made. A test that changes it puts it back."""
+    from clone import Clone  # which imports this module
+
+    root = tmp_path_factory.mktemp("first")
+    clone = Clone(root / "clone", root / "store", tiny)
+    ran = clone.ran("all")
+    assert {"make_train", "make_evaluate", "make_report", "view_manifest"} <= set(ran)
+    return clone
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny):
     """The root of a clone in which everything has been made, in a few steps of training; its store lies where it does by default."""
     from clone import Clone  # which imports this module
 
     root = tmp_path_factory.mktemp("finished")
-    for name in ("tiny-qwen2", "tiny-llama"):
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / "tiny" / name, steps=2)
-    made = Clone(root / "clone", root / "clone/results/.store", root / "tiny")
+    made = Clone(root / "clone", root / "clone/results/.store", tiny)
     made.snakemake("all")
     return made.root

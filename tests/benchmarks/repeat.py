@@ -24,7 +24,7 @@ def chain(root: Path, steps: int, seed: int) -> dict[str, str]:
     """Runs the steps below `root`; returns what each made, as a hash."""
     from mindgauge import converting, merging, quantising, tiny_models, training
     from mindgauge.answers import all_answers
-    from mindgauge.config import Train
+    from mindgauge.config import TRAIN_PACE, Train
     from mindgauge.files import write_jsonl
     from mindgauge.labels import Scheme
 
@@ -41,9 +41,11 @@ def chain(root: Path, steps: int, seed: int) -> dict[str, str]:
     for name, of in {"train": rows[:40], "val": rows[40:48], "test": rows[48:], "gold": []}.items():
         write_jsonl(parts["sft"] / f"{name}.jsonl", of)
     template = (ROOT / f"config/templates/{OPTIONS['family']}.jinja").read_text()
-    numbers = {**Train().model_dump(), "max_steps": steps, "eval_steps": steps, "save_steps": steps, "seed": seed}
+    recipe = {**Train().model_dump(), "max_steps": steps, "eval_steps": steps, "save_steps": steps, "seed": seed}
+    pace = {name: recipe.pop(name) for name in TRAIN_PACE}
     training.train(
-        parts["sft"], parts["base"], parts["train"], parts["work"], model="m", numbers=numbers, template=template, **OPTIONS
+        parts["sft"], parts["base"], parts["train"], parts["work"], model="m", numbers=recipe, pace=pace,
+        labels=Scheme.load(ROOT / "config/labels.yaml").to_dict(), template=template, **OPTIONS,
     )  # fmt: skip
     merging.merge(parts["base"], parts["train"], parts["sft"], parts["merge"], template=template, **OPTIONS)
     converting.convert(parts["merge"], parts["convert"], parts["work"], "m", "f16")

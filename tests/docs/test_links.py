@@ -8,7 +8,14 @@ import yaml
 from conftest import ROOT
 
 # Made by a run, the user's own, or of another project: not in a fresh clone.
-ELSEWHERE = ("config/models.lock.yaml", "data/raw", "data/N.json", "docs/android.md", "docs/xcframework.md")
+ELSEWHERE = (
+    "config/models.lock.yaml",
+    "data/raw",
+    "data/N.json",
+    "docs/android.md",
+    "docs/xcframework.md",
+    "envs/mindgauge.sif",
+)
 TREES = ("workflow", "config", "docs", "tests", "profiles", "envs", "rules", "data", "report")
 
 

@@ -24,7 +24,7 @@ BY_NAME = {
     *("taken_for_students", "failed", "repaired", "files", "models", "ingest", "per_value", "intervals", "versions"),
     *("temperatures", "source", "theme", "length", "settings", "reference", "labels", "probabilities", "confidences"),
     *("free", "constrained", "gates", "quants", "baselines", "beats_majority", "seeds", "inputs", "lists", "tensors"),
-    *("entries",),
+    *("entries", "values"),
 }
 # Data all through; of run.json the options of the section `train`, which config/README.md describes.
 # A recipe's params are those options of the config that decide it.

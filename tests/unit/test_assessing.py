@@ -60,6 +60,11 @@ def test_the_prompt_is_that_of_evaluation_special_tokens_in_the_text_too(bundled
     )  # in step with evaluation, where it acts as one
 
 
+# A Q4_K_M's products round what goes into them to 8 bits, so a probability moves with the company a record is evaluated in and with
+# the CPU's kernels: ten settings of batch and records on one bundle lay up to 0.014 apart.
+NOISE = 0.03
+
+
 def test_labels_and_probabilities_are_those_of_the_evaluation(bundled, assessor, rows):
     held = {row["id"]: row for row in read_jsonl(bundled["eval"] / "predictions/constrained-test.jsonl")}
     test = list(read_jsonl(rows / "test.jsonl"))
@@ -68,7 +73,7 @@ def test_labels_and_probabilities_are_those_of_the_evaluation(bundled, assessor,
         assert choice.labels == held[row["id"]]["labels"]
         shown = assessing.told(choice, explain=True)["probabilities"]
         for name, shares in held[row["id"]]["probabilities"].items():
-            assert shown[name] == pytest.approx(shares, abs=0.01) and sum(shown[name].values()) == pytest.approx(
+            assert shown[name] == pytest.approx(shares, abs=NOISE) and sum(shown[name].values()) == pytest.approx(
                 1, abs=1e-4
             )
 

@@ -31,13 +31,13 @@ def edit(path, old, new):
 def test_comments_docstrings_and_blank_lines_cost_nothing(tree):
     before = hashes()
     edit(tree / "train.py", '"""', '# a comment\n\n"""Another sentence. ')
-    edit(tree / "mindgauge/training.py", "    set_seed(", "    # why\n    set_seed(")
+    edit(tree / "mindgauge/training.py", "    gc.collect()", "    # why\n        gc.collect()")
     assert hashes() == before
 
 
 def test_a_changed_expression_costs_the_steps_that_import_it(tree):
     before = hashes()
-    edit(tree / "mindgauge/training.py", "logging_steps=5", "logging_steps=6")
+    edit(tree / "mindgauge/training.py", "logging_steps=1", "logging_steps=6")
     after = hashes()
     assert {step for step in before if before[step] != after[step]} == {"train"}
 

@@ -5,8 +5,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from small_crate import made
 
-from mindgauge import crate, croissant, leaving
+from mindgauge import croissant, leaving
 from mindgauge.errors import UserError
 from mindgauge.files import sha256_file, write_jsonl
 from mindgauge.records import Record, Turn
@@ -66,28 +67,6 @@ def test_croissant_reads_the_rows_it_describes(tmp_path):
     (tmp_path / "croissant.json").write_text(json.dumps(found))
     rows = list(mlcroissant.Dataset(jsonld=tmp_path / "croissant.json").records("val"))
     assert rows == [{"val/id": b"a", "val/themes": [b"exam", b"peers"], "val/input": "你好".encode()}]
-
-
-def made(root):
-    """A crate of a few files."""
-    files = {"Snakefile": "rule all:", "LICENSE": "MIT", "config/config.yaml": "a: 1", "results/manifest.json": "{}"}
-    for name, text in files.items():
-        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / "in" / name).write_text(text)
-    crate.write_crate(
-        {name: root / "in" / name for name in files},
-        ["results/manifest.json"],
-        root / "crate",
-        name="A run",
-        description="What it is.",
-        version="0.1.0",
-        snakemake="9.27.1",
-        config="config/config.yaml",
-        sources={"s": {"licence": "MIT", "sha256": "5e"}},
-        ended=1e9,
-    )
-    crate.write_zip(root / "crate", root / "crate.zip")
-    return root / "crate.zip"
 
 
 def test_the_same_run_is_the_same_crate(tmp_path):

@@ -1,18 +1,20 @@
+import ast
 import base64
 import gzip
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from prediction_rows import row, sure
 
-from mindgauge import cataloguing, charts, effort, provenance, reporting, verdict, wording
+from mindgauge import cataloguing, charts, effort, provenance, reporting, sft, verdict, wording
 from mindgauge.comparisons import compare, corrected
 from mindgauge.figures import figures
 from mindgauge.files import read_json, write_json
-from mindgauge.gates import Gates, decide
+from mindgauge.gates import WORDS, Gates, chosen, decide, verify
 from mindgauge.predictions import from_rows
 
 PLANTED = {
@@ -68,13 +70,14 @@ def inputs(tmp_path, scheme, gold):
         }
         for name in ("train", "val", "test", "gold")
     }
+    few = {"fields": {scheme.alarms[0].name: {"violence": 3}}}
     agreed = {name: {"compared": 11, "agreed_share": 0.9, "alpha": 0.81, "qwk": 0.77} for name in scheme.names}
     files = {
         "ingest/stats.json": {
             "read": 20,
             "kept": 19,
             "quarantined": 1,
-            "by_reason": {"no role": 1},
+            "by_reason": {"no line begins with a role": 1},
             "files": 20,
             "encodings": {"gb18030": 20},
             "line_ends": {"CRLF": 20},
@@ -86,7 +89,7 @@ def inputs(tmp_path, scheme, gold):
             "sources": {
                 "s": {
                     "kept": 18,
-                    "dropped": {"twice": 1},
+                    "dropped": {"the same words stand in another record": 1},
                     "turns": {"median": 9.0, "p90": 12.0},
                     "chars": {"median": 500.0, "p90": 900.0},
                 }
@@ -104,7 +107,7 @@ def inputs(tmp_path, scheme, gold):
         },
         "minimise/stats_min.json": {
             "kept": 12,
-            "sources": {"s": {"kept": 12, "dropped": {"short": 6}}},
+            "sources": {"s": {"kept": 12, "dropped": {"counsellor text under 80 characters": 6}}},
             "themes": {"s": {"exam": 7}},
             "student_test": {half: {"cases": 300, "precision": 1.0, "recall": 0.8} for half in ("seen", "held_out")},
         },
@@ -123,7 +126,7 @@ def inputs(tmp_path, scheme, gold):
             "without_a_label": 1,
             "doubtful": 2,
             "min_confidence": 0.5,
-            "faults": {"cut off": 1},
+            "faults": {"the reasoning has no end": 1},
             "agreement": {"voters": 2, "fields": agreed, "sources": {"s": {"fields": agreed}}},
         },
         "labels/gold.json": {
@@ -150,7 +153,7 @@ def inputs(tmp_path, scheme, gold):
             "splits": splits,
             "left_out": {"doubtful": 2},
             "trained_on": {"rows": 18, "fields": {"risk_flag": {"none": 12, "suicidal": 6}}},
-            "warnings": ["risk_flag violence: 3 of 40 rows are in test, fewer than 10"],
+            "warnings": sft.few_in_test({**splits, "test": few}, scheme.alarms[0], 10),
             "stability": {"old": 11, "moved": 1},
             "leak": {
                 "rows": 12,
@@ -215,8 +218,14 @@ def inputs(tmp_path, scheme, gold):
                         "rows": 7,
                         "passed": "Q4_K_M",
                         "tries": [
-                            {"name": "Q2_K", "gate": "fail", "reasons": ["too far"], "kld_mean": 0.3, "size_bytes": 9},
-                            {"name": "Q4_K_M", "gate": "pass", "reasons": [], "kld_mean": 0.01, "size_bytes": 9},
+                            {
+                                "name": "Q2_K",
+                                "gate": "fail",
+                                "words": [decide(Gates(), {})["checks"][0]["words"]["reason"]],
+                                "kld_mean": 0.3,
+                                "size_bytes": 9,
+                            },
+                            {"name": "Q4_K_M", "gate": "pass", "words": [], "kld_mean": 0.01, "size_bytes": 9},
                         ],
                     },
                     "token_parity": 1.0,
@@ -317,6 +326,7 @@ def made(scheme, tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 if (gold, release) != (True, None):  # plots take seconds: one report has them
                     patch.setattr(charts, "drawn", lambda _: {"spec": "{}", "image": "data:,"})
+                    patch.setattr(charts, "packed", lambda _: "")
                     patch.setattr(charts, "bundle", lambda: "")
                 held[gold, release] = Made(tmp_path_factory.mktemp("report"), scheme, gold, release)
         return held[gold, release]
@@ -337,7 +347,7 @@ def test_the_page_says_what_matters(made, scheme, gold):
         "80 %",
         "same opening",
         "reach 0.5",
-        "3 of 40 rows are in test",
+        "3 of 3 rows are in test",
     ):
         assert part in of.section("data"), part
     for part in (
@@ -351,7 +361,7 @@ def test_the_page_says_what_matters(made, scheme, gold):
     ):
         assert part in of.section("model-m"), part
     assert "From seed to seed" in of.section("leaderboard")
-    assert "cut off" in of.section("labels")
+    assert "the reasoning has no end" in of.section("labels")
     if gold:
         assert "0.81" in of.section("labels") and "misses 25 %" in of.section("labels")
         assert "suicidal 6" in of.section("data") and "12 rows become 18" in of.section("data")
@@ -384,6 +394,24 @@ def test_every_plot_has_an_image_and_a_specification_in_each_language(made):
             assert base64.b64decode(image).startswith(b"<svg")
             spec = json.loads(re.search(r'<script type="application/json">(.*?)</script>', part, flags=re.S)[1])
             assert "config" in spec and "<" not in re.search(r"json\">(.*?)</script>", part, flags=re.S)[1]
+
+
+def test_confusion_and_calibration_of_quants_and_merged_are_folded_in(scheme):
+    of = {
+        "variants": {name: metrics(scheme, 20) for name in ("base", "merged", "f16", "Q8_0", "Q4_K_M")},
+        "history": [],
+    }
+    assert list(reporting.detailed(of)) == ["Q4_K_M", "Q8_0", "merged"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "drawn", lambda _: {"spec": "{}", "image": "data:,"})
+        drawn = reporting.model_plots(scheme, of)
+    for kind in ("confusion", "reliability"):
+        assert list(drawn[kind]) == ["Q4_K_M", "Q8_0", "merged"] and drawn[kind]["Q4_K_M"]["en"]["spec"]
+        for name in ("Q8_0", "merged"):
+            images = [gzip.decompress(base64.b64decode(image)) for image in drawn[kind][name].values()]
+            assert all(image.startswith(b"<svg") for image in images) and images[0] != images[1]
+            # What a variant more adds to the page.
+            assert sum(map(len, drawn[kind][name].values())) < 20_000
 
 
 class Cells(HTMLParser):
@@ -439,10 +467,109 @@ def test_both_languages_have_every_text_and_every_text_is_used():
         path.read_text()
         for path in (*(library / "report_templates").glob("*.j2"), library / "reporting.py", library / "charts.py")
     )
-    made_up = ("release_", "misses_", "stage_", "half_", "baseline_", "variant_")
+    # Those of gates and steps are held below against what these say.
+    made_up = ("release_", "misses_", "stage_", "half_", "baseline_", "variant_", "gate_", "instead_", "step_")
     assert [
         key for key in found if f'"{key}"' not in written and f"'{key}'" not in written and not key.startswith(made_up)
     ] == []
+
+
+def all_checks():
+    """A check of every kind that the gates know, in every way that it can end."""
+    every = {
+        **dict.fromkeys(("any_risk_recall_min", "json_valid_min", "stop_rate_min", "exact_match_min"), 0.5),
+        **{"false_alarm_rate_max": 0.1, "same_top_min": 0.9},
+        **{name: {"risk_flag": 0.5} for name in ("macro_f1_min", "qwk_min")},
+    }
+    risk = {"n": 9, "support": 4, "hits": 4, "false_alarms": 1, "wilson": [0.4, 1.0], "false_alarm_wilson": None}
+    some = {"any_risk": risk, "n": 100, "exact": 0, "valid": 3, "stopped": 3}
+    field = {"macro_f1": 0.1, "qwk": 0.9, "n": 99, "per_value": {"none": {"support": 50}}}
+    some["fields"] = {"risk_flag": field}
+    lost = {"differences": [{"what": "risk_flag/qwk", "difference": -0.1, "cases": 99, "low": None, "high": None}]}
+    lost["risk"] = {"lost": ["a"], "found_by_first": 40}
+    far = {"positions": 90, "same_top": 1, "max_abs_logit": 9.0, "kld": {"mean": 9.0}, "template": 0, "end_token": 0}
+    for judge in ("estimate", "interval"):
+        gates = Gates(judge=judge, **every)
+        for full in ("f16", None):
+            of = verify(gates, None, None, None, None, None, full=full)
+            yield from decide(gates, {}, of)["checks"]
+            of = verify(gates, some, {**some, "valid": 9, "stopped": 9}, lost, far, 0.5, full=full)
+            yield from decide(gates, {"constrained": some, "free": some}, of)["checks"]
+    yield from decide(Gates(any_risk_recall_min=None, json_valid_min=None), {})["checks"]
+    for passed in ("Q4_K_M", None):
+        yield chosen({"rows": 9, "passed": passed, "tries": [{"name": "Q4_K_M"}]})
+
+
+def of_language(text, language):
+    return "".join(re.findall(rf'<span lang="{language}">(.*?)</span>', str(text)))
+
+
+ENGLISH = re.compile(r"[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}")
+
+
+def test_what_the_gates_say_is_said_in_both_languages():
+    said = set()
+    for check in all_checks():
+        for name in ("reason", "instead"):
+            parts = check["words"][name]
+            said |= {part["key"] for part in parts}
+            text = wording.sentence(parts)
+            assert unescape(of_language(text, "en")) == check[name]
+            assert not ENGLISH.search(of_language(text, "zh")), text
+            assert bool(re.search("[一-鿿]", of_language(text, "zh"))) == bool(check[name])
+    assert said == {*WORDS} == {key for key in wording.catalogue() if key.startswith(("gate_", "instead_"))}
+
+
+def test_what_steps_say_is_said_in_both_languages():
+    for key, texts in wording.catalogue().items():
+        if key.startswith("step_"):
+            text = texts["en"].format_map(dict.fromkeys(re.findall(r"\{(\w+)\}", texts["en"]), "7"))
+            spoken = wording.told(text)
+            assert unescape(of_language(spoken, "en")) == text and not ENGLISH.search(of_language(spoken, "zh"))
+            assert of_language(spoken, "zh") == texts["zh"].format_map(
+                dict.fromkeys(re.findall(r"\{(\w+)\}", texts["en"]), "7")
+            )
+    assert wording.told("<utf-8>") == "&lt;utf-8&gt;"
+    assert "自此处起（约 3 KiB）：不是 JSON" in wording.told("not JSON from here on (about 3 KiB)")
+
+
+def test_every_reason_that_a_reader_or_step_writes_has_its_words():
+    """Read from the programs: the third part of every Broken, what a reader's `from_…` gives instead of a record, and what is dropped."""
+    library = Path(wording.__file__).parent
+    for path in (*sorted((library / "readers").glob("*.py")), *(library / f"{name}.py" for name in STEPS)):
+        for reason in reasons_in(ast.parse(path.read_text())):
+            assert "lang=" in wording.told(reason), f"{path.name}: {reason}"
+
+
+STEPS = ("ingesting", "gold", "unifying", "minimising")
+
+
+def reasons_in(tree):
+    """The sentences that a program writes as reasons, `7` where something is filled in."""
+
+    def text(node):
+        if isinstance(node, ast.JoinedStr):
+            return "".join(part.value if isinstance(part, ast.Constant) else "7" for part in node.values)
+        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+    for node in ast.walk(tree):
+        held = []
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Broken", "rest") and node.args:
+            held = [node.args[-1]]
+        elif isinstance(node, ast.Return):
+            held = node.value.elts[1:] if isinstance(node.value, ast.Tuple) else [node.value]
+        elif isinstance(node, ast.keyword) and node.arg == "reason":
+            held = [node.value]
+        yield from (said for one in held if re.search("[a-z] [a-z]", said := text(one)))
+
+
+def test_no_english_sentence_stands_among_the_chinese_reasons(made):
+    page = made().page
+    cells = re.findall(r'<(?:td class="left[^"]* why"|li|div class="note")>(.*?)</(?:td|li|div)>', page, flags=re.S)
+    shown = [re.sub(r'<span lang="en">.*?</span>', "", cell, flags=re.S) for cell in cells]
+    shown = [re.sub(r"<[^>]*>", "", cell) for cell in shown if "lang=" in cell or "dropped" in cell]
+    assert "3 行在测试数据中" in page and "要求至少" in page and "开头相同" in page and "把握不足" in page
+    assert len(shown) > 5 and [cell for cell in shown if ENGLISH.search(cell)] == []
 
 
 def test_what_is_put_into_a_text_is_escaped():
@@ -521,6 +648,14 @@ def test_hours_energy_and_cost():
     assert [(row["gpu_hours"], row["cost"], row["kwh"]) for row in of["rows"]] == [(2.0, 6.0, 1.0), (0.0, 0.0, 0.0)]
     assert (of["gpu_hours"], of["cost"], of["kwh"], of["evaluation"], of["training"]) == (2.0, 6.0, 1.0, 90.0, 14400.0)
     assert effort.effort(models)["cost"] is None and effort.effort(models)["kwh"] is None
+    counted = {"energy_joules": 1.8e6, "fit": {"processes": 2}}
+    models["gpu"]["run"] |= counted
+    models["gpu"]["variants"]["a"] |= {"device": "A GPU", "constrained_seconds": 3570.0}
+    (of, _) = effort.effort(models, 3.0, 500.0)["rows"]
+    assert (of["gpu_hours"], of["cost"], of["kwh"], of["evaluation"]) == (5.0, 15.0, 1.0, 3660.0)
+    assert effort.effort(models)["kwh"] is None  # the evaluation's is known by no one
+    del models["gpu"]["variants"]["a"]["device"]
+    assert effort.effort({"gpu": models["gpu"]})["kwh"] == 0.5
 
 
 def test_the_software_is_that_of_the_manifests(tmp_path):

@@ -76,7 +76,7 @@ def planned(tmp_path, monkeypatch, store):
     recipe = Recipe(
         "split", (), "data", {"x": 1}, {"minimise": Input("content:abc", where="minimise/0123456789abcdef0123")}
     )
-    recipe.write(recipe.where, store.root, False)
+    recipe.write(store.root, False)
     return recipe, Path("results/.entries") / recipe.where
 
 
@@ -193,7 +193,14 @@ def test_a_touched_epoch_gets_its_date_back(tmp_path, monkeypatch):
     assert epoch.EPOCH.stat().st_mtime_ns == date
     write_json(Path("results/.gates/x.json"), {})  # made, but Snakemake does not remember it
     epoch.keep([Path("results/.gates/x.json")], [])
-    assert epoch.EPOCH.stat().st_mtime_ns > date
+    renewed = epoch.EPOCH.stat().st_mtime_ns
+    assert renewed > date
+    # Once: this configuration may never make it, and it is stale as it is.
+    epoch.keep([Path("results/.gates/x.json")], [])
+    assert epoch.EPOCH.stat().st_mtime_ns == renewed
+    os.utime("results/.gates/x.json", ns=(renewed + 1, renewed + 1))
+    epoch.keep([Path("results/.gates/x.json")], [])
+    assert epoch.EPOCH.stat().st_mtime_ns > renewed
 
 
 def test_a_newly_missing_gate_renews_the_epoch_once(tmp_path, monkeypatch):
@@ -204,6 +211,13 @@ def test_a_newly_missing_gate_renews_the_epoch_once(tmp_path, monkeypatch):
         epoch.keep([], gates)
         dates.append(epoch.EPOCH.stat().st_mtime_ns)
     assert dates[0] < dates[1] == dates[2] < dates[3]
+    Path("a.json").touch()
+    Path("b.json").touch()
+    epoch.keep([], [Path("a.json"), Path("b.json")])
+    assert epoch.EPOCH.stat().st_mtime_ns == dates[3]
+    Path("a.json").unlink()
+    epoch.keep([], [Path("a.json"), Path("b.json")])
+    assert epoch.EPOCH.stat().st_mtime_ns > dates[3]
 
 
 def test_a_run_that_stopped_half_way_is_told(tmp_path):

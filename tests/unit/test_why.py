@@ -13,8 +13,8 @@ from mindgauge.changes import compare
 from mindgauge.config import Settings, overlaid
 from mindgauge.errors import UserError
 from mindgauge.files import write_json, write_text
-from mindgauge.forecast import MAKERS, Forecaster, forecast, text
-from mindgauge.plan import TARGETS, Plan, gate_file
+from mindgauge.forecast import Forecaster, forecast, text
+from mindgauge.plan import MAKERS, TARGETS, Plan, gate_file
 
 OVERLAY = """
 models: [a, b]

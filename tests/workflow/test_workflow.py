@@ -1,5 +1,6 @@
 """The workflow as a user runs it: end to end, then every kind of change, by the jobs it causes."""
 
+import ast
 import json
 import os
 import re
@@ -10,41 +11,30 @@ import time
 from pathlib import Path
 
 import pytest
-from clone import Clone
+import yaml
+from clone import COSTLY, Clone
 from conftest import ROOT
 
-from mindgauge import tiny_models
-from mindgauge.answers import all_answers
-
-COSTLY = {
-    "make_train",
-    "make_merge",
-    "make_convert",
-    "make_imatrix",
-    "make_quantise",
-    "make_evaluate",
-    "make_bundle",
-    "make_baselines",
+# What is made anew of the demo for one model that is trained anew.
+CHAIN = {
+    "make_train": 1,
+    "make_merge": 1,
+    "make_convert": 1,
+    "make_imatrix": 1,
+    "make_quantise": 1,
+    "make_evaluate": 4,
+    "make_fidelity": 1,
+    "make_bench": 1,
+    "make_judge": 1,
+    "make_bundle": 1,
+    "make_report": 1,
+    "make_catalogue": 1,
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory, scheme):
-    """The demo's two base models, hardly trained."""
-    root = tmp_path_factory.mktemp("tiny")
-    for name in ("tiny-qwen2", "tiny-llama"):
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
-    return root
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory, tiny):
-    """A clone in which everything has been made."""
-    root = tmp_path_factory.mktemp("first")
-    clone = Clone(root / "clone", root / "store", tiny)
-    ran = clone.ran("all")
-    assert {"make_train", "make_evaluate", "make_report", "view_manifest"} <= set(ran)
-    return clone
+def made_by(planned):
+    """Of the jobs of a dry run those that make entries."""
+    return {rule: count for rule, count in planned.items() if rule.startswith("make_")}
 
 
 def test_everything_is_there(first):
@@ -129,12 +119,109 @@ def test_touching_every_file_does_nothing(first):
     assert first.ran("all") == []
 
 
-def test_a_comment_in_the_training_program_does_nothing(first):
-    first.edit(
-        "workflow/scripts/train.py", "from mindgauge import training", "# a comment\nfrom mindgauge import training"
-    )
-    first.edit("workflow/scripts/mindgauge/training.py", "def train(", "# another\n\n\ndef train(")
-    assert first.ran("all") == []
+def test_every_program_reformatted_and_commented_does_nothing(first):
+    programs = {path: path.read_text(encoding="utf-8") for path in (first.root / "workflow/scripts").rglob("*.py")}
+    for path, text in programs.items():
+        path.write_text(f"# a comment\n\n\n{ast.unparse(ast.parse(text))}\n\n# the end\n", encoding="utf-8")
+    planned = first.would_run()
+    for path, text in programs.items():
+        path.write_text(text, encoding="utf-8")
+    assert planned == {}
+
+
+def test_a_change_of_the_evaluation_evaluates_every_variant_and_trains_nothing(first):
+    path = first.root / "workflow/scripts/mindgauge/evaluating.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "\n\nCHANGED = True\n", encoding="utf-8")
+    planned = first.would_run()
+    path.write_text(text, encoding="utf-8")
+    assert planned["make_evaluate"] == 10
+    assert not planned.keys() & (COSTLY - {"make_evaluate", "make_bundle", "make_baselines"})
+
+
+def test_a_new_quant_is_made_and_evaluated_and_nothing_else_of_the_model(first):
+    (first.root / "quants.yaml").write_text("quants: [Q4_K_M, Q8_0]")
+    planned = first.would_run(overlays=("quants.yaml",))
+    assert planned["make_quantise"] == 2 and planned["make_evaluate"] == 2
+    assert not planned.keys() & {"make_train", "make_merge", "make_convert", "make_imatrix", "make_baselines"}
+
+
+@pytest.mark.parametrize(
+    ("package", "runs", "stays"),
+    [
+        ("trl", {"make_train": 2, "make_merge": 2}, {"make_ingest", "make_unify", "make_label", "make_sft"}),
+        ("rensa", {"make_ingest": 4, "make_unify": 1}, {"make_train", "make_merge", "make_convert", "make_quantise"}),
+    ],
+)
+def test_a_newer_package_runs_what_is_made_with_it(first, package, runs, stays):
+    lock = first.root / "envs/lock.txt"
+    text = lock.read_text()
+    newer, found = re.subn(rf"^({package}==[^\s;]+)", r"\g<1>.1", text, flags=re.MULTILINE)
+    assert found == 1
+    lock.write_text(newer)
+    planned = first.would_run()
+    lock.write_text(text)
+    assert runs.items() <= planned.items() and not planned.keys() & stays
+
+
+COUNTER = """
+import builtins, hashlib, os
+_digest = hashlib.file_digest
+def tell(size, name):
+    with builtins.open(os.environ["COUNTED"], "a") as told:
+        told.write(f"{size} {name}\\n")
+def file_digest(file, *rest, **options):
+    tell(os.fstat(file.fileno()).st_size, file.name)
+    return _digest(file, *rest, **options)
+hashlib.file_digest = file_digest
+tell(0, "begin")
+"""
+
+
+def test_while_a_run_is_planned_no_large_file_is_hashed(first, tmp_path):
+    """Weights least of all; after every date was changed, too."""
+    (tmp_path / "sitecustomize.py").write_text(COUNTER)
+    for path in first.store.rglob("*"):
+        os.utime(path)
+    environment = {"PYTHONPATH": str(tmp_path), "COUNTED": str(tmp_path / "counted")}
+    assert first.would_run(environment=environment) == {}
+    counted = [line.split(" ", 1) for line in (tmp_path / "counted").read_text().splitlines()]
+    assert counted[0] == ["0", "begin"]  # somebody counts
+    assert sum(int(size) for size, _ in counted) < 5_000_000
+    assert not any(str(first.store) in name or ".gguf" in name or ".safetensors" in name for _, name in counted)
+
+
+@pytest.mark.slow
+def test_gc_removes_what_no_named_configuration_reaches(first, tmp_path):
+    """On a copy of the store, with one entry more that nothing reaches."""
+    store = tmp_path / "store"
+    shutil.copytree(first.store, store, symlinks=True)
+    reached = next(store.glob("train/tiny-llama/*"))
+    unreached = reached.with_name("0" * 20)
+    shutil.copytree(reached, unreached, symlinks=True)
+    environment = {**os.environ, "MINDGAUGE_STORE": str(store)}
+
+    def gc(*arguments):
+        command = [sys.executable, "workflow/scripts/collect_garbage.py", "--days", "0", *arguments]
+        return subprocess.run(command, cwd=first.root, env=environment, capture_output=True, text=True)
+
+    manifest = json.loads((first.root / "results/manifest.json").read_text())["entries"]
+    entries = {path.parent for path in store.glob("*/**/manifest.json")}
+    aside = store / ".aside" / ("train+tiny-llama+" + "0" * 20 + ".elsewhere.1")
+    aside.mkdir(parents=True)
+    dry = gc("config/demo.yaml,overlay.yaml")
+    assert dry.returncode == 0 and "nothing was removed" in dry.stdout, dry.stdout + dry.stderr
+    assert {path.parent for path in store.glob("*/**/manifest.json")} == entries and aside.is_dir()
+    (first.root / "unmade.yaml").write_text("train: {learning_rate: 0.5}")
+    refused = gc("--apply", "config/demo.yaml,overlay.yaml", "config/demo.yaml,overlay.yaml,unmade.yaml")
+    assert refused.returncode == 1 and "unmade.yaml is not all made" in refused.stderr
+
+    assert gc("--apply", "config/demo.yaml,overlay.yaml").returncode == 0
+    left = {path.parent.relative_to(store).as_posix() for path in store.glob("*/**/manifest.json")}
+    assert set(manifest) <= left and not unreached.exists() and not aside.exists()
+    again = gc("--apply", "config/demo.yaml,overlay.yaml")
+    assert "unreached: 0 entries" in again.stdout
+    assert first.would_run(environment={"MINDGAUGE_STORE": str(store)}) == {}
 
 
 def test_one_learning_rate_reruns_that_models_chain_only(first):
@@ -144,28 +231,29 @@ def test_one_learning_rate_reruns_that_models_chain_only(first):
         "path: build/tiny/tiny-llama,",
         "path: build/tiny/tiny-llama, train: {learning_rate: 0.001},",
     )
-    planned = first.would_run()
-    wanted = {
-        "make_train": 1,
-        "make_merge": 1,
-        "make_convert": 1,
-        "make_imatrix": 1,
-        "make_quantise": 1,
-        "make_evaluate": 4,
-        "make_fidelity": 1,
-        "make_bench": 1,
-        "make_judge": 1,
-        "make_bundle": 1,
-        "make_report": 1,
-        "make_catalogue": 1,
-    }
-    assert {rule: count for rule, count in planned.items() if rule.startswith("make_")} == wanted
+    assert made_by(first.would_run()) == CHAIN
     first.snakemake("all")
     made = {
         path for path in first.store.glob("*/tiny-qwen2/**/manifest.json") if path.stat().st_mtime > time.time() - 1
     }
     assert not made and before < {path for path in first.store.glob("*/tiny-llama/**/manifest.json")}
     first.edit("config/demo.yaml", " train: {learning_rate: 0.001},", "")
+    assert not COSTLY & set(first.ran("all"))
+
+
+@pytest.mark.slow
+def test_a_new_model_alone_is_made(first):
+    base = (first.root / "build/tiny/tiny-llama").resolve()
+    (first.root / "more.yaml").write_text(
+        "models: [tiny-qwen2, tiny-llama, tiny-new]\n"
+        f"extra_models: {{tiny-new: {{path: {base}, licence: MIT, family: llama3, context: 2048}}}}"
+    )
+    said = first.snakemake("train", overlays=("more.yaml",))
+    assert re.findall(r"Finished jobid: \d+ \(Rule: (make_\w+)\)", said).count("make_train") == 1
+    assert "Train tiny-new" in said
+    # Its base was never evaluated as it comes, either.
+    left = {rule: count for rule, count in {**CHAIN, "make_evaluate": 5}.items() if rule != "make_train"}
+    assert made_by(first.would_run(overlays=("more.yaml",))) == left
     assert not COSTLY & set(first.ran("all"))
 
 
@@ -189,8 +277,13 @@ def test_a_changed_byte_with_an_old_date_is_seen(first):
     assert first.ran("all") == []
 
 
-def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny):
-    other = Clone(tmp_path / "clone", first.store, tiny)
+@pytest.mark.parametrize("moved", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny, moved):
+    """Where the store lies does not count."""
+    store = tmp_path / "elsewhere/store" if moved else first.store
+    if moved:
+        shutil.copytree(first.store, store, symlinks=True)
+    other = Clone(tmp_path / "clone", store, tiny)
     ran = set(other.ran("all"))
     assert "view_adapter" in ran and not ran & COSTLY
     manifests = [json.loads((clone.root / "results/manifest.json").read_text())["views"] for clone in (first, other)]
@@ -287,7 +380,8 @@ def test_a_failed_run_leaves_no_earlier_result_as_if_it_were_current(first):
     assert (results / "models/tiny-llama/bundle/Q4_K_M/README.md").is_file()
 
     (first.root / "fails.yaml").write_text("extra_models: {tiny-llama: {train: {target_modules: [no_such_layer]}}}")
-    first.snakemake("all", check=False, overlays=("fails.yaml",))
+    # Of this model alone: the run asks none of the gates that the other's views hang on.
+    first.snakemake("results/models/tiny-llama/adapter/run.json", check=False, overlays=("fails.yaml",))
     assert first.status != 0
     for gone in ("adapter/run.json", "gguf/tiny-llama-Q4_K_M.gguf", "bundle/Q4_K_M/README.md", "eval/gates.json"):
         assert not (results / "models/tiny-llama" / gone).is_symlink(), gone
@@ -307,6 +401,20 @@ def test_verify_names_damage_and_the_next_run_mends_it(first):
     ran = first.ran("all")
     assert "make_quantise" in ran and "make_train" not in ran
     assert "0 wrong" in first.snakemake("verify") and bundle.is_file()
+
+
+@pytest.mark.slow
+def test_what_snakemake_forgot_costs_nothing_dear_and_hides_no_change(first):
+    views = ["results/models/tiny-llama/adapter/run.json", "results/.gates/sft.json"]
+    first.snakemake("--cleanup-metadata", *views, "--")
+    assert not COSTLY & set(first.ran("all"))
+    for path in (first.root / ".snakemake/metadata").iterdir():
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    (first.root / "one.yaml").write_text("extra_models: {tiny-llama: {train: {learning_rate: 0.004}}}")
+    assert first.ran("train", overlays=("one.yaml",)).count("make_train") == 1
+    run = (first.root / "results/models/tiny-llama/adapter/run.json").read_text()
+    assert "0.004" in run
+    assert not COSTLY & set(first.ran("all")) and first.would_run() == {}
 
 
 def test_lost_results_cost_nothing_dear(first):
@@ -334,18 +442,20 @@ def test_the_slurm_profile_plans_the_training_jobs_without_slurm(first):
     first.edit(
         "config/demo.yaml",
         "path: build/tiny/tiny-llama,",
-        "path: build/tiny/tiny-llama, train: {learning_rate: 0.002},",
+        "path: build/tiny/tiny-llama, train: {learning_rate: 0.002, gradient_accumulation: 4, gpus: 2, nodes: 2},",
     )
     # Where a rule has a message, a dry run tells that alone.
     message = '    message:\n        "Train {wildcards.model} by LoRA on the supervised rows"\n'
     first.edit("rules/train.smk", message, "")
-    said = first.snakemake("-n", "--", "all", profile="slurm")
-    shell = '    shell:\n        "python workflow/scripts/train.py'
+    # Without --cores a dry run gives every job one thread, by which a training says how many GPUs it wants.
+    said = first.snakemake("-n", "--cores", "64", "--", "all", profile="slurm")
+    shell = "    # exec, so that"
     first.edit("rules/train.smk", shell, message + shell)
-    first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
+    several = " train: {learning_rate: 0.002, gradient_accumulation: 4, gpus: 2, nodes: 2},"
+    first.edit("config/demo.yaml", several, "")
     job = re.search(r"rule make_train:.*?(?=\n\n)", said, re.DOTALL)
     assert job, said[-3000:]
-    for part in ("slurm_partition=A40", "gres=gpu:1", "cpus_per_task=8", "mem_mb=32768"):
+    for part in ("slurm_partition=A40", "gres=gpu:2", "cpus_per_task=16", "mem_mb=65536", "nodes=2"):
         assert part in job[0], job[0]
 
 
@@ -364,6 +474,31 @@ def test_one_model_by_its_file(first):
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
     first.edit("config/demo.yaml", " train: {learning_rate: 0.002},", "")
     assert planned["make_train"] == 1 and "make_evaluate" not in planned
+
+
+def test_a_gpu_that_is_too_small_is_told_before_a_training_is_queued(first):
+    (first.root / "small.yaml").write_text("{site: {gpu_memory_gib: 0.5}}")
+    assert "make_train" not in first.would_run("train", overlays=("small.yaml",))  # what is made is shown
+    (first.root / "small.yaml").write_text("{site: {gpu_memory_gib: 0.5}, train: {learning_rate: 0.0005}}")
+    said = first.snakemake("-n", "--", "train", overlays=("small.yaml",), check=False)
+    assert first.status == 1 and said.count("mindgauge: ") == 1 and "Traceback" not in said, said
+    assert "takes about 1." in said and "the GPU has 0.5 GiB" in said and "site.gpu_memory_gib" in said
+
+
+def test_llama_factory_is_told_the_same_recipe(first):
+    path = "results/models/tiny-llama/train_tiny-llama_lora.yaml"
+    assert first.ran(path) == ["make_llama_factory", "view_llama_factory"]
+    told = yaml.safe_load((first.root / path).read_text())
+    assert (
+        told["max_steps"] == 4
+        and told["template"] == "llama3"
+        and told["model_name_or_path"] == "results/base/tiny-llama"
+    )
+    info = json.loads((first.root / told["dataset_dir"] / "dataset_info.json").read_text())
+    for name in (told["dataset"], told["eval_dataset"]):
+        file = first.root / told["dataset_dir"] / info[name]["file_name"]
+        assert {*info[name]["columns"].values()} <= set(json.loads(file.read_text().splitlines()[0]))
+    assert (first.root / told["model_name_or_path"] / "config.json").is_file()
 
 
 @pytest.mark.parametrize(

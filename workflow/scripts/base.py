@@ -6,7 +6,9 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    fetching.base(step.params["model"], step.params["hub"], step.params["lock"], step.inputs.get("raw"), step.out)
+    step.facts |= fetching.base(
+        step.params["model"], step.params["hub"], step.params["lock"], step.inputs.get("raw"), step.out
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Writes config/README.md and config/schemas/ from the configuration's models; --check says whether they are in step."""
+"""Writes config/README.md and config/schemas/ from the configuration's models, and the picture of the steps from the plan (all that
+mindgauge.reference names); --check says whether they are in step."""
 
 import argparse
 import sys

@@ -8,7 +8,7 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    sft.make(step.inputs, step.out, Path("results/sft"), **step.params)
+    step.facts |= sft.make(step.inputs, step.out, Path("results/sft"), **step.params)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ def work(step: Step) -> None:
         step.inputs["base"],
         step.out,
         step.work,
-        **{name: step.params[name] for name in ("model", "family", "template", "context")},
+        **{name: step.params[name] for name in ("model", "family", "template", "context", "labels")},
         numbers=step.params["train"],
+        pace=step.pace,
     )
 
 

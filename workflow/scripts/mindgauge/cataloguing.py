@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from mindgauge.files import read_json, write_json
+from mindgauge.hashing import digest
 from mindgauge.shareable import brief, without_places
-from mindgauge.store import digest
 
 CONTENT = "content:"
 

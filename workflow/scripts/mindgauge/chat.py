@@ -15,6 +15,7 @@ from mindgauge.errors import UserError
 END_TOKENS = {
     "deepseek-r1": "<｜end▁of▁sentence｜>",
     "qwen3": "<|im_end|>",
+    "qwen3-instruct": "<|im_end|>",
     "llama3": "<|eot_id|>",
     "gemma3": "<end_of_turn>",
     "mistral": "</s>",
@@ -109,7 +110,7 @@ class Chat:
         return rendered, self.ids(rendered), True
 
     def example(self, row: dict[str, Any], context: int) -> Example:
-        """A training row as ids. Raises ValueError if the answer is not exactly what follows the prompt."""
+        """A training row as ids. Raises UserError if template and tokenizer do not make the answer exactly what follows the prompt."""
         end = self.ids(row["output"] + self.end)
         rendered, prompt, short = self.prompt(row["instruction"], row["input"], context - len(end) - 4)
         text = row["input"]
@@ -119,10 +120,17 @@ class Chat:
             )
         whole = self.render(row["instruction"], text, row["output"])
         if not whole.startswith(rendered) or not whole.endswith(self.end):
-            raise ValueError("the template does not put the answer right after the generation prompt")
+            raise self._mismatch("the template does not put the answer right after the generation prompt")
         completion = self.ids(whole[len(rendered) :])
         if prompt + completion != self.ids(whole):
-            raise ValueError("prompt and answer are tokenised differently together than apart")
+            raise self._mismatch("prompt and answer are tokenised differently together than apart")
         if completion[-1] != self.end_id or completion.count(self.end_id) != 1:
-            raise ValueError("the answer does not end with the end token")
+            raise self._mismatch("the answer does not end with the end token")
         return Example(prompt, completion, short)
+
+    def _mismatch(self, what: str) -> UserError:
+        return UserError(
+            f"{what}: template and tokenizer do not belong together",
+            where=f"models.yaml: family: {self.family}",
+            instead="the template family of this base model, or the base with the tokenizer it was published with",
+        )

@@ -81,7 +81,8 @@ def choose(
             threads=threads,
         )["variants"][name]
         checks = verify(thresholds, None, None, compare(before, answers), measured, parity, full=None)
-        reasons = [check["reason"] for check in checks if check["status"] == "fail"]
+        failed = [check for check in checks if check["status"] == "fail"]
+        reasons = [check["reason"] for check in failed]
         gate = outcome(thresholds, checks)
         print(f"{name}: {gate} {'; '.join(reasons)}".rstrip(), file=sys.stderr, flush=True)
         found.append(
@@ -89,6 +90,7 @@ def choose(
                 "name": name,
                 "gate": gate,
                 "reasons": reasons,
+                "words": [check["words"]["reason"] for check in failed],
                 "kld_mean": measured["kld"]["mean"],
                 "size_bytes": gguf.stat().st_size,
             }

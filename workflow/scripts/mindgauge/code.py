@@ -1,18 +1,19 @@
 """The hash of the code a step runs: its program and the library modules it imports, through their syntax trees.
 
-Comments, formatting and docstrings cost nothing; a changed expression does. What only carries bytes (the harness: step, store,
+Comments, formatting and docstrings cost nothing; a changed expression does. What only carries bytes (the harness: step, lease,
 errors, progress, disk) is left out, since no result follows from it: a step program imports it, and it is not descended into.
 """
 
 import ast
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parent
-HARNESS = frozenset({"step", "errors", "progress", "disk", "placeless"})
+HARNESS = frozenset({"step", "lease", "errors", "progress", "disk", "placeless"})
 
 
 def _canonical(node: Any) -> Any:
@@ -77,6 +78,29 @@ def _module_name(path: Path) -> str:
     return ".".join(relative.parts[:-1] if relative.name == "__init__" else relative.parts)
 
 
+@dataclass(frozen=True)
+class _Module:
+    """What one file of code says: the modules it imports, the data files it names, and its canonical tree as text."""
+
+    imports: frozenset[str]
+    data: tuple[str, ...]
+    canonical: str
+
+
+@cache
+def _parsed(text: str, package: str) -> _Module:
+    """Many steps import the same modules: each is parsed once."""
+    tree = ast.parse(text)
+    imports, data = frozenset(_imports(tree, package)), tuple(_data_files(tree))
+    return _Module(imports, data, repr(_canonical(tree)))
+
+
+def _module(path: Path) -> _Module:
+    name = _module_name(path)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return _parsed(path.read_text(encoding="utf-8"), package)
+
+
 def closure(program: Path, uses: tuple[str, ...] = ()) -> list[Path]:
     """The program, the modules it is told to use (a backend), and every file of the library they import, directly or not, in a
     fixed order, without the harness."""
@@ -87,11 +111,9 @@ def closure(program: Path, uses: tuple[str, ...] = ()) -> list[Path]:
         if path in seen:
             continue
         seen.add(path)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        name = _module_name(path)
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += [path.parent / data for data in _data_files(tree) if data.endswith(".py")]
-        for module in _imports(tree, package):
+        found = _module(path)
+        waiting += [path.parent / data for data in found.data if data.endswith(".py")]
+        for module in found.imports:
             file = _file_of(module)
             if file and file != LIBRARY / "__init__.py" and _module_name(file).split(".")[1] not in HARNESS:
                 waiting.append(file)
@@ -103,12 +125,12 @@ def code_hash(step: str, uses: tuple[str, ...] = ()) -> str:
     """The hash, 64 hex digits, of the program of a step, the modules it is told to use, and all they import from the library."""
     digest = hashlib.sha256()
     for path in closure(SCRIPTS / f"{step}.py", uses):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found = _module(path)
         parts: list[Any] = [_module_name(path)]
         parts += [
             [data, hashlib.sha256((path.parent / data).read_bytes()).hexdigest()]
-            for data in _data_files(tree)
+            for data in found.data
             if not data.endswith(".py")
         ]
-        digest.update(repr([*parts, _canonical(tree)]).encode())
+        digest.update(f"[{', '.join(map(repr, parts))}, {found.canonical}]".encode())
     return digest.hexdigest()

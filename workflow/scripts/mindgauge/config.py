@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mindgauge.backends import BACKENDS
 from mindgauge.errors import UserError
@@ -23,7 +23,7 @@ from mindgauge.readers.psysuicide import CLASSES
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "alpaca", "messages", "table"]
-FAMILIES = ("deepseek-r1", "qwen3", "llama3", "gemma3", "mistral")
+FAMILIES = ("deepseek-r1", "qwen3", "qwen3-instruct", "llama3", "gemma3", "mistral")
 
 
 class Section(BaseModel):
@@ -84,6 +84,10 @@ class Data(Section):
         0.7, gt=0, le=1, description="Jaccard similarity from which two records belong to one split group."
     )
     permutations: int = Field(128, ge=16, description="MinHash permutations: more find near duplicates more surely.")
+    withdrawn: str = Field(
+        "data/raw/withdrawn.txt",
+        description="The records that may not be used any more, an id a line; `make forget` writes it. It need not be there. Keep it private and out of version control.",
+    )
 
 
 Backend = Literal["keywords", "llama-cpp", "transformers", "openai", "file"]
@@ -193,23 +197,63 @@ class Train(Section):
     """Training numbers; every one can be set for a single model in its stanza."""
 
     lora_r: int = Field(16, ge=1, description="Rank of LoRA.")
-    lora_alpha: int = Field(32, ge=1, description="Scale of LoRA.")
+    lora_alpha: int = Field(32, ge=1, description="Scale of LoRA: what it adds is multiplied by alpha / r.")
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout of LoRA.")
+    use_rslora: bool = Field(
+        False, description="Rank-stabilised LoRA: multiplied by alpha / sqrt(r), so that high ranks learn as well."
+    )
+    use_dora: bool = Field(
+        False, description="DoRA: the magnitude of each weight's columns is learned apart. Slower by a half or more."
+    )
     target_modules: str | list[str] = Field(
         "all-linear", description="Which linear layers LoRA adapts; never the embeddings or the output head."
     )
     load_in_4bit: bool = Field(
         False, description="Train over an NF4 base (bitsandbytes). Merging always uses the full-precision base."
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="Compute precision; `auto` is bf16 on a GPU and fp32 on a CPU."
+    double_quant: bool = Field(True, description="Of an NF4 base quantise the quantisation's constants, too.")
+    upcast: list[Literal["norms", "lm_head"]] = Field(
+        [], description="Parts of the frozen base held in fp32 while training; `norms` steadies an NF4 base."
     )
-    batch_size: int = Field(8, ge=1, description="Rows a step on one device.")
-    gradient_accumulation: int = Field(4, ge=1, description="Steps whose gradients are summed.")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="Compute precision; `auto` is bf16 on a GPU that has it, and fp32 elsewhere."
+    )
+    attention: Literal["auto", "sdpa", "eager"] = Field(
+        "auto",
+        description="How attention is computed: `sdpa`, PyTorch's own, which picks the kernel by the hardware; `eager`; or `auto`: sdpa, but for architectures that need eager (Gemma 2).",
+    )
+    batching: Literal["packed", "padded"] = Field(
+        "packed",
+        description="`packed`: the rows of a step follow one another without padding and without seeing each other, and the beginning they share (the instruction) is evaluated once. `padded`: as TRL does it.",
+    )
+    batch_size: int = Field(
+        8, ge=1, description="Rows at once on one device; halved when memory runs out, and accumulated the longer."
+    )
+    gradient_accumulation: int = Field(
+        4,
+        ge=1,
+        description="Batches whose gradients are summed before a step; shared by the GPUs where there are several.",
+    )
+    max_samples: int = Field(
+        0, ge=0, description="Train on so many of the training rows, drawn by `seed`; 0: on all of them."
+    )
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        "none",
+        description="Weigh each row's loss by how rare its value of the alarming label is in the training rows: n / (classes x n of the class), or its square root. `sft.oversample_risk` repeats rows instead.",
+    )
+    optimiser: Literal["adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit", "adafactor"] = Field(
+        "adamw_torch_fused", description="The optimiser; those with 8 bits (bitsandbytes) spare memory."
+    )
     learning_rate: float = Field(1e-4, gt=0, description="Peak learning rate.")
-    lr_scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the learning rate.")
+    lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        "cosine", description="Course of the learning rate."
+    )
     warmup: Fraction = Field(0.03, description="Share of the steps spent warming up.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    neftune_noise_alpha: float = Field(
+        0.0, ge=0, description="NEFTune: noise of this scale on the embeddings while training; 5 is usual, 0 none."
+    )
     epochs: float = Field(3.0, gt=0, description="Passes over the training rows.")
     max_steps: int = Field(0, ge=0, description="Stop after so many optimiser steps; 0: `epochs` decides.")
     eval_steps: int = Field(
@@ -218,7 +262,54 @@ class Train(Section):
         description="Optimiser steps between evaluations on the validation rows (there is always one at the end).",
     )
     save_steps: int = Field(200, ge=1, description="Optimiser steps between checkpoints.")
+    early_stopping: int = Field(
+        0,
+        ge=0,
+        description="Stop after so many evaluations without a better validation loss, and take the best adapter; checkpoints are then made at every evaluation. 0: train to the end and take the last.",
+    )
     seed: int = Field(20261124, description="Seed of the adapter's weights and the order of the rows.")
+    deterministic: bool = Field(
+        False,
+        description="Only deterministic algorithms on a GPU, so that the same GPU gives the same bytes; slower. On a CPU it is so anyway.",
+    )
+    activation_checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Compute activations again instead of keeping them: less memory, a third more time. `auto`: where `site.gpu_memory_gib` says by the estimate that the GPU would not hold them, or memory runs out.",
+    )
+    gpus: int = Field(
+        1,
+        ge=1,
+        description="GPUs of one training job; the rows of a step are dealt to them. Divides `gradient_accumulation` or `batch_size`.",
+    )
+    nodes: int = Field(1, ge=1, description="Nodes of one training job, with `gpus` each.")
+    parallel: Literal["ddp", "fsdp"] = Field(
+        "ddp",
+        description="With several GPUs: each holds the whole base (`ddp`), or a share of it (`fsdp`, for a base that one cannot hold).",
+    )
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = Field(
+        "none",
+        description="Where the course of training is also written, below results/tracking; `wandb` offline. `tensorboard` is installed; for another: .venv/bin/pip install <its name>.",
+    )
+
+    @field_validator("target_modules")
+    @classmethod
+    def _no_head(cls, given: str | list[str]) -> str | list[str]:
+        for name in [given] if isinstance(given, str) else given:
+            if re.search(r"lm_head|embed", name):
+                raise ValueError("layers without lm_head and embeddings, which small models share")
+        return given
+
+    @model_validator(mode="after")
+    def _fits_batching(self) -> "Train":
+        if self.neftune_noise_alpha and self.batching == "packed":
+            raise ValueError("batching: padded beside neftune_noise_alpha, whose noise goes by the length of a row")
+        if self.class_weights != "none" and self.batching == "padded":
+            raise ValueError("batching: packed beside class_weights, since TRL's own loss knows of none")
+        return self
+
+
+# What changes a training's pace, or where it is written down, and not what comes out: no part of its key.
+TRAIN_PACE = ("activation_checkpointing", "gpus", "nodes", "parallel", "tracker")
 
 
 class Quantise(Section):
@@ -316,6 +407,16 @@ class Report(Section):
     )
 
 
+class Site(Section):
+    """The machines that jobs are sent to."""
+
+    gpu_memory_gib: float | None = Field(
+        None,
+        gt=0,
+        description="Memory of the GPU that training asks for, in GiB (`nvidia-smi` tells; an A40 has 45, 48 GB by name). With it a training that would not fit is told before it is queued, with what would, and refused where smaller batches alone do not help.",
+    )
+
+
 class Model(Section):
     """A stanza of models.yaml."""
 
@@ -325,8 +426,8 @@ class Model(Section):
     )
     path: str | None = Field(None, description="A local directory with the base model, instead of `hub`.")
     licence: str = Field(description="Licence of the base model.")
-    family: Literal["deepseek-r1", "qwen3", "llama3", "gemma3", "mistral"] = Field(
-        description="Template family: config/templates/<family>.jinja."
+    family: Literal["deepseek-r1", "qwen3", "qwen3-instruct", "llama3", "gemma3", "mistral"] = Field(
+        description="Template family: config/templates/<family>.jinja. `qwen3` for the hybrid models, `qwen3-instruct` for Instruct-2507, which never thinks; `gemma3` for Gemma 2, too."
     )
     context: int = Field(
         2048,
@@ -343,6 +444,11 @@ class Model(Section):
     )
     full: Full | None = Field(None, description="As `quantise.full` of the config if absent.")
     train: dict[str, Any] = Field({}, description="Training numbers of this model, over those of the section `train`.")
+    minutes: int = Field(
+        720,
+        ge=1,
+        description="Wall time of a training job on a cluster. When it is up training saves a checkpoint, and the job submitted next goes on from there. No artifact depends on it.",
+    )
 
 
 class Config(Section):
@@ -365,6 +471,7 @@ class Config(Section):
     bundle: Bundle = Field(Bundle(), description="The bundle.")
     export: Export = Field(Export(), description="Handing the supervised rows on.")
     report: Report = Field(Report(), description="The report.")
+    site: Site = Field(Site(), description="The machines that jobs are sent to.")
     models: list[Name] = Field(min_length=1, description="Which stanzas of models.yaml `all` builds.")
     extra_models: dict[Name, Model] = Field({}, description="Stanzas beside those of models.yaml, for overlays.")
     labels: str = Field("config/labels.yaml", description="The label scheme.")

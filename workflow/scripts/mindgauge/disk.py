@@ -30,3 +30,10 @@ def need(directory: Path, count: float, what: str) -> None:
 def full(error: OSError) -> bool:
     """Whether an error says that a file system is full, or a quota used up."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def told(directory: Path) -> UserError | None:
+    """A UserError if hardly a byte is free where `directory` lies: what libraries say of a full disk is seldom an OSError."""
+    if shutil.disk_usage(directory).free > 1 << 20:
+        return None
+    return UserError("the disk is full; nothing half-written was kept", where=str(directory), instead=INSTEAD)

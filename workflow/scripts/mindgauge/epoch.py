@@ -27,23 +27,31 @@ def _recorded(path: Path) -> bool:
     return METADATA.joinpath(*parts).is_dir()
 
 
+def _stale(path: Path, date: int) -> bool:
+    """Is a file older than the epoch of that date (ns), so that Snakemake makes it again as soon as it is asked for?"""
+    dates = [path.lstat().st_mtime_ns] + ([path.stat().st_mtime_ns] if path.exists() else [])
+    return max(dates) < date
+
+
 def keep(made: Iterable[Path], gates: Iterable[Path], *, changed: bool = False) -> None:
     """Renews the epoch, or puts back its date.
 
-    It is renewed if Snakemake has forgotten how one of `made`, the gates and views, was made; and if one of the `gates` the
+    It is renewed if Snakemake has forgotten how one of `made`, the gates and views, was made (but not for ever on account of one that
+    this configuration does not ask for: what is older than the epoch is stale as it is); and if one of the `gates` the
     configuration asks for is missing that was not missing before: where a job waits for a checkpoint, Snakemake takes its
     existing outputs for up to date, so a new gate (another labeller, a new model) would go unseen. So would raw files that
     `changed`: the gate behind them runs again, and the run ends there, since nothing else was to be run before.
     """
     missing = sorted(str(path) for path in gates if not path.is_file())
-    if (
-        not changed
-        and EPOCH.is_file()
-        and METADATA.is_dir()
-        and all(_recorded(path) for path in made if os.path.lexists(path))
-    ):
+    if not changed and EPOCH.is_file() and METADATA.is_dir():
         held = read_json(EPOCH)
-        if isinstance(held, dict) and set(missing) <= set(held["missing"]):
+        if (
+            isinstance(held, dict)
+            and set(missing) <= set(held["missing"])
+            and all(_recorded(path) or _stale(path, held["date"]) for path in made if os.path.lexists(path))
+        ):
+            if missing != held["missing"]:  # gates that were made since, and may be lost again
+                write_json(EPOCH, {"date": held["date"], "missing": missing})
             if EPOCH.stat().st_mtime_ns != held["date"]:
                 os.utime(EPOCH, ns=(held["date"], held["date"]))
             return

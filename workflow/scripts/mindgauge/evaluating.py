@@ -19,13 +19,13 @@ from mindgauge.code import code_hash
 from mindgauge.engines import Choice
 from mindgauge.figures import figures, rows_sha256
 from mindgauge.files import files_below, read_jsonl, sha256_file, write_json, write_jsonl
+from mindgauge.hashing import digest
 from mindgauge.inference import Prompt, Reply
 from mindgauge.intervals import SEED
 from mindgauge.labels import Scheme, Value
 from mindgauge.predictions import Predictions, from_rows
 from mindgauge.progress import Progress
 from mindgauge.result_schema import checked, dump
-from mindgauge.store import digest
 
 WEIGHTS = (".safetensors", ".gguf")
 # `val` is only asked to fit temperatures and thresholds; `test` and `gold` are what figures are of. `other_view` is test once more,
@@ -292,7 +292,9 @@ def evaluate(
             "conversations": several,
             "shortened": sum(prompt.shortened for prompt in judged),
             "token_parity": parity,
+            "device": inference.device(kind),
             "seconds": round(free_seconds, 2),
+            "constrained_seconds": round(held_seconds, 2),
             "rows_per_second": round(len(judged) / free_seconds, 2),
             "constrained_rows_per_second": round(len(everything) / held_seconds, 2),
             **weights,

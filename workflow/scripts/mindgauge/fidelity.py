@@ -12,8 +12,8 @@ from mindgauge.chat import Chat
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl
 from mindgauge.gguf_header import read_header
+from mindgauge.hashing import digest
 from mindgauge.progress import Progress
-from mindgauge.store import digest
 
 Logits = NDArray[np.float32]
 # Positions whose distributions are computed at once: a row of the vocabulary in double precision each.

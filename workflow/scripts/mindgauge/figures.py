@@ -8,11 +8,11 @@ import numpy as np
 
 from mindgauge.breakdown import breakdown
 from mindgauge.calibration import BINS, before_and_after, calibration
+from mindgauge.hashing import digest
 from mindgauge.intervals import RESAMPLES, SEED, headlines
 from mindgauge.labels import Value
 from mindgauge.metrics import overall
 from mindgauge.predictions import MISSING, Predictions
-from mindgauge.store import digest
 from mindgauge.thresholds import thresholds
 
 

@@ -16,12 +16,11 @@ from mindgauge.changes import compare
 from mindgauge.config import Settings
 from mindgauge.errors import UserError
 from mindgauge.files import read_json
-from mindgauge.plan import TARGETS, Plan, gate_file
+from mindgauge.plan import TARGETS, Plan, gate_file, maker
 from mindgauge.progress import span
 from mindgauge.recipe import Input
 
 LOGS = Path("results/logs")
-MAKERS = {"minimised": "minimise", "labels": "merge_labels", "sft": "make_sft"}
 DONE = re.compile(r"done in (?:(\d+) h )?(?:(\d+) min )?(?:(\d+) s)?$")
 # Labellers whose rule asks for a GPU, as training does (profiles/slurm).
 ON_GPU = ("llama-cpp", "transformers")
@@ -75,11 +74,6 @@ class Forecaster:
 
     # Gates
 
-    def _maker(self, gate: str) -> tuple[str, ...]:
-        """The step and names behind a gate of an entry."""
-        kind, _, of = gate.partition("/")
-        return (kind, of) if of else (MAKERS[kind],)
-
     def _current(self, gate: str) -> dict[str, Any] | None:
         file = Path(gate_file(gate))
         if not file.is_file():
@@ -89,7 +83,7 @@ class Forecaster:
         if kind == "raw":
             return found if raw.known(name, self.plan.raw_token(name)) else None
         try:
-            return found if found["where"] == self.plan.recipe(*self._maker(gate)).where else None
+            return found if found["where"] == self.plan.recipe(*maker(gate)).where else None
         except _Unknown:
             return None
 
@@ -191,7 +185,7 @@ class Forecaster:
             behind += [self._estimate("label", voter, str(shard)) for voter in self.settings.voters for shard in shards]
         kind, _, name = gate.partition("/")
         if kind != "raw":
-            self.visit(*self._maker(gate))
+            self.visit(*maker(gate))
         elif name not in self.found.hashed:
             self.found.hashed.append(name)
 

@@ -13,9 +13,59 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Status = Literal["pass", "fail", "undecided"]
 Unit = Literal["share", "number"]
 FEW = 10
-# What to do where there are too few cases to decide.
-MORE = "more test rows with such cases, or `undecided: pass` in the gates if you accept not knowing"
-LARGER = "a larger quant (Q5_K_M, Q6_K, Q8_0), an importance matrix"
+# A part of a sentence: its key in WORDS and what is filled in. The report says the same parts in other languages.
+Part = tuple[str, dict[str, str]]
+# All that a gate can say. The report's catalogue holds each of these in every language.
+WORDS = {
+    # What a figure is of.
+    "gate_any_risk_recall": "share of risk cases found",
+    "gate_false_alarm_rate": "share of rows without risk that raise an alarm",
+    "gate_exact_match": "share of rows with every label right",
+    "gate_macro_f1": "macro_f1 of {label}",
+    "gate_qwk": "qwk of {label}",
+    "gate_valid": "share of free answers that are valid JSON in range",
+    "gate_stopped": "share of free answers that end by themselves",
+    "gate_qwk_drop": "drop of {label}'s kappa against the merged model",
+    "gate_qwk_drop_any": "drop of any label's kappa against the merged model",
+    "gate_token_ids": "share of prompts that llama.cpp cuts into the trained tokens",
+    "gate_template": "the header holds the pinned chat template",
+    "gate_end_token": "the header's end token is the trained one",
+    "gate_kld_mean": "mean divergence from the merged model, nats a token",
+    "gate_same_top": "share of tokens with the merged model's most likely one",
+    "gate_logit_difference": "largest difference of a logit from the merged model's",
+    "gate_risk_lost": "risk cases that the merged model finds and this one misses",
+    "gate_valid_drop": "by how much fewer free answers are valid JSON in range than the merged model's",
+    "gate_stopped_drop": "by how much fewer free answers end by themselves than the merged model's",
+    # What became of it.
+    "gate_no_figure_min": ": there is no figure to hold against the bound (at least {bound})",
+    "gate_no_figure_max": ": there is no figure to hold against the bound (at most {bound})",
+    "gate_figure": ": {figure}",
+    "gate_interval": " (95 % interval {low} to {high})",
+    "gate_asked_min": ", at least {bound} is asked",
+    "gate_asked_max": ", at most {bound} is asked",
+    "gate_worse_end": " of the interval's worse end",
+    "gate_no_interval": "; there is no interval to judge",
+    "gate_few": "; it rests on {cases} case(s), fewer than {few}",
+    "gate_chosen": "on {rows} validation rows {passed} passes, of {names} in this order",
+    "gate_chosen_none": "on {rows} validation rows none passes, of {names} in this order",
+    "gate_nothing_asked": "no gate is set: nothing was asked of this model",
+    # What to do instead.
+    "instead_more": "more test rows with such cases, or `undecided: pass` in the gates if you accept not knowing",
+    "instead_missed": "look at the missed cases in errors.csv; more or oversampled training rows with risk, another base model",
+    "instead_alarms": "look at the false alarms in errors.csv; training rows with negated and figurative mentions",
+    "instead_rows": "more training rows, another base model",
+    "instead_confusion": "look at its confusion table; more training rows, another base model",
+    "instead_free": "serve with grammar.gbnf; check template and end token; train longer",
+    "instead_larger": "a larger quant (Q5_K_M, Q6_K, Q8_0), an importance matrix",
+    "instead_lost_ids": "; the lost ids stand in comparison.json",
+    "instead_grammar": "; serve with grammar.gbnf",
+    "instead_files": "convert the merged model again; its tokenizer files and template are those of results/models/<model>/merged",
+    "instead_architecture": "convert the merged model again; an architecture that llama.cpp knows",
+    "instead_quants": "more quants in quantise.auto; why each failed stands in verify.json",
+    "instead_set": "set thresholds in the config's gates",
+}
+MORE: list[Part] = [("instead_more", {})]
+LARGER: list[Part] = [("instead_larger", {})]
 # A figure on its bound passes, whatever the last bits of a difference of floats say.
 SLACK = 1e-9
 
@@ -80,6 +130,15 @@ def _shown(value: float, unit: Unit, digits: int = 3) -> str:
     return f"{100 * value:.{digits}g} %" if unit == "share" else f"{value:.{digits}g}"
 
 
+def _sentences(reason: Sequence[Part], instead: Sequence[Part]) -> dict[str, Any]:
+    """What a check says: `reason` and `instead` as sentences, and in `words` the parts that they are made of."""
+    parts = {"reason": reason, "instead": instead}
+    return {
+        **{name: "".join(WORDS[key].format(**values) for key, values in of) for name, of in parts.items()},
+        "words": {name: [{"key": key, "values": values} for key, values in of] for name, of in parts.items()},
+    }
+
+
 def _check(
     gate: str,
     sense: Literal["min", "max"],
@@ -88,9 +147,9 @@ def _check(
     cases: int | None,
     interval: list[float] | None,
     *,
-    of: str,
+    of: Part,
     judge: str = "estimate",
-    instead: str,
+    instead: Sequence[Part],
     unit: Unit = "share",
 ) -> dict[str, Any]:
     """One gate's outcome. `cases`: how many the figure rests on; `of` names figure and cases in words; `instead`: what to do where
@@ -102,10 +161,9 @@ def _check(
         "interval": interval,
         "cases": cases,
     }
-    asked = f"{'at least' if sense == 'min' else 'at most'} {_shown(bound, unit)}"
+    asked = {"bound": _shown(bound, unit)}
     if figure is None or cases == 0:
-        reason = f"{of}: there is no figure to hold against the bound ({asked})"
-        return {**found, "status": "undecided", "reason": reason, "instead": MORE}
+        return {**found, "status": "undecided", **_sentences([of, (f"gate_no_figure_{sense}", asked)], MORE)}
     judged = figure
     if judge == "interval" and interval is not None:
         judged = interval[0] if sense == "min" else interval[1]
@@ -113,18 +171,20 @@ def _check(
     few = cases is not None and cases < FEW
     # Rounded, a figure just beside its bound would look as if it lay on it.
     close = _shown(figure, unit) == _shown(bound, unit)
-    said = f"{of}: {_shown(figure, unit, 10 if close and not good else 3)}"
+    said = [of, ("gate_figure", {"figure": _shown(figure, unit, 10 if close and not good else 3)})]
     if interval is not None:
-        said += f" (95 % interval {_shown(interval[0], unit)} to {_shown(interval[1], unit)})"
-    said += f", {asked} is asked" + (" of the interval's worse end" if judge == "interval" and interval else "")
+        said.append(("gate_interval", {"low": _shown(interval[0], unit), "high": _shown(interval[1], unit)}))
+    said.append((f"gate_asked_{sense}", asked))
+    if judge == "interval" and interval:
+        said.append(("gate_worse_end", {}))
     if judge == "interval" and interval is None and good:
-        return {**found, "status": "undecided", "reason": f"{said}; there is no interval to judge", "instead": MORE}
+        return {**found, "status": "undecided", **_sentences([*said, ("gate_no_interval", {})], MORE)}
     if few:
-        said += f"; it rests on {cases} case(s), fewer than {FEW}"
+        said.append(("gate_few", {"cases": str(cases), "few": str(FEW)}))
     # Too few cases to trust a good figure; a bad one is bad enough as it is.
     status: Status = "fail" if not good else "undecided" if few else "pass"
-    remedies: dict[Status, str] = {"pass": "", "fail": instead, "undecided": MORE}
-    return {**found, "status": status, "reason": said, "instead": remedies[status]}
+    remedies: dict[Status, Sequence[Part]] = {"pass": [], "fail": instead, "undecided": MORE}
+    return {**found, "status": status, **_sentences(said, remedies[status])}
 
 
 def _exact(hits: int | None, n: int | None) -> float | None:
@@ -151,9 +211,9 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                 _exact(risk.get("hits"), risk.get("support")),
                 risk.get("support"),
                 risk.get("wilson"),
-                of="share of risk cases found",
+                of=("gate_any_risk_recall", {}),
                 judge=gates.judge,
-                instead="look at the missed cases in errors.csv; more or oversampled training rows with risk, another base model",
+                instead=[("instead_missed", {})],
             )
         )
     if gates.false_alarm_rate_max is not None:
@@ -166,9 +226,9 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                 _exact(risk.get("false_alarms"), without),
                 without,
                 risk.get("false_alarm_wilson"),
-                of="share of rows without risk that raise an alarm",
+                of=("gate_false_alarm_rate", {}),
                 judge=gates.judge,
-                instead="look at the false alarms in errors.csv; training rows with negated and figurative mentions",
+                instead=[("instead_alarms", {})],
             )
         )
     if gates.exact_match_min is not None:
@@ -180,9 +240,9 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                 _exact(of.get("exact"), of.get("n")),
                 of.get("n"),
                 of.get("exact_match_wilson"),
-                of="share of rows with every label right",
+                of=("gate_exact_match", {}),
                 judge=gates.judge,
-                instead="more training rows, another base model",
+                instead=[("instead_rows", {})],
             )
         )
     for gate, figure, bounds in (
@@ -202,9 +262,9 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
                     field.get(figure),
                     cases,
                     _bounds(of, f"{label}/{figure}"),
-                    of=f"{figure} of {label}",
+                    of=(f"gate_{figure}", {"label": label}),
                     judge=gates.judge,
-                    instead="look at its confusion table; more training rows, another base model",
+                    instead=[("instead_confusion", {})],
                     unit="number",
                 )
             )
@@ -214,8 +274,8 @@ def _of_figures(gates: Gates, figures: Mapping[str, Any] | None) -> list[dict[st
 def _of_free(gates: Gates, free: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     of = free or {}
     wanted = (
-        ("json_valid_min", gates.json_valid_min, "valid", "share of free answers that are valid JSON in range"),
-        ("stop_rate_min", gates.stop_rate_min, "stopped", "share of free answers that end by themselves"),
+        ("json_valid_min", gates.json_valid_min, "valid"),
+        ("stop_rate_min", gates.stop_rate_min, "stopped"),
     )
     return [
         _check(
@@ -225,10 +285,10 @@ def _of_free(gates: Gates, free: Mapping[str, Any] | None) -> list[dict[str, Any
             _exact(of.get(count), of.get("n")),
             of.get("n"),
             None,
-            of=title,
-            instead="serve with grammar.gbnf; check template and end token; train longer",
+            of=(f"gate_{count}", {}),
+            instead=[("instead_free", {})],
         )
-        for gate, bound, count, title in wanted
+        for gate, bound, count in wanted
         if bound is not None
     ]
 
@@ -246,7 +306,9 @@ def _kappas(gates: Gates, comparison: Mapping[str, Any]) -> list[dict[str, Any]]
             None if of["difference"] is None else -of["difference"],
             of["cases"],
             None if of["low"] is None else [-of["high"], -of["low"]],
-            of=f"drop of {of['what'].removesuffix('/qwk') or 'any label'}'s kappa against the merged model",
+            of=("gate_qwk_drop", {"label": of["what"].removesuffix("/qwk")})
+            if of["what"]
+            else ("gate_qwk_drop_any", {}),
             judge=gates.judge,
             instead=LARGER,
             unit="number",
@@ -258,9 +320,9 @@ def _kappas(gates: Gates, comparison: Mapping[str, Any]) -> list[dict[str, Any]]
 def _served(fidelity: Mapping[str, Any], parity: float | None) -> list[dict[str, Any]]:
     """Would an app that takes the GGUF alone ask as training did? Always asked: without that no figure holds."""
     wanted = (
-        ("token_ids", parity, "share of prompts that llama.cpp cuts into the trained tokens"),
-        ("template", fidelity.get("template"), "the header holds the pinned chat template"),
-        ("end_token", fidelity.get("end_token"), "the header's end token is the trained one"),
+        ("token_ids", parity),
+        ("template", fidelity.get("template")),
+        ("end_token", fidelity.get("end_token")),
     )
     return [
         _check(
@@ -270,10 +332,10 @@ def _served(fidelity: Mapping[str, Any], parity: float | None) -> list[dict[str,
             None if figure is None else float(figure),
             None,
             None,
-            of=of,
-            instead="convert the merged model again; its tokenizer files and template are those of results/models/<model>/merged",
+            of=(f"gate_{gate}", {}),
+            instead=[("instead_files", {})],
         )
-        for gate, figure, of in wanted
+        for gate, figure in wanted
     ]
 
 
@@ -285,7 +347,7 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], full: str | None) -> list
             "max",
             gates.kld_mean_max,
             (fidelity.get("kld") or {}).get("mean"),
-            "mean divergence from the merged model, nats a token",
+            "gate_kld_mean",
             "number",
         ),
         (
@@ -293,7 +355,7 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], full: str | None) -> list
             "min",
             gates.same_top_min,
             _exact(same, positions),
-            "share of tokens with the merged model's most likely one",
+            "gate_same_top",
             "share",
         ),
     ]
@@ -304,7 +366,7 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], full: str | None) -> list
                 "max",
                 gates.full_logit_difference_max * (8 if full == "bf16" else 1),
                 fidelity.get("max_abs_logit"),
-                "largest difference of a logit from the merged model's",
+                "gate_logit_difference",
                 "number",
             )
         )
@@ -316,8 +378,8 @@ def _logits(gates: Gates, fidelity: Mapping[str, Any], full: str | None) -> list
             figure,
             positions,
             None,
-            of=of,
-            instead=LARGER if full is None else "convert the merged model again; an architecture that llama.cpp knows",
+            of=(of, {}),
+            instead=LARGER if full is None else [("instead_architecture", {})],
             unit=unit,
         )
         for gate, sense, bound, figure, of, unit in wanted
@@ -353,13 +415,13 @@ def verify(
                 # Only what was found before can be lost.
                 risk.get("found_by_first"),
                 None,
-                of="risk cases that the merged model finds and this one misses",
-                instead=f"{LARGER}; the lost ids stand in comparison.json",
+                of=("gate_risk_lost", {}),
+                instead=[*LARGER, ("instead_lost_ids", {})],
                 unit="number",
             )
         )
     if gates.free_drop_max is not None:
-        for count, of in (("valid", "are valid JSON in range"), ("stopped", "end by themselves")):
+        for count in ("valid", "stopped"):
             shares = [_exact(one.get(count), one.get("n")) for one in (before, now)]
             drop = None if None in shares else shares[0] - shares[1]  # type: ignore[operator]
             checks.append(
@@ -370,8 +432,8 @@ def verify(
                     drop,
                     now.get("n"),
                     None,
-                    of=f"by how much fewer free answers {of} than the merged model's",
-                    instead=f"{LARGER}; serve with grammar.gbnf",
+                    of=(f"gate_{count}_drop", {}),
+                    instead=[*LARGER, ("instead_grammar", {})],
                 )
             )
     return checks
@@ -380,6 +442,8 @@ def verify(
 def chosen(choice: Mapping[str, Any]) -> dict[str, Any]:
     """The check of the quant AUTO by choosing.choose's choice.json: did one of those tried pass on the validation rows?"""
     names, passed = ", ".join(one["name"] for one in choice["tries"]), choice["passed"]
+    tried = {"rows": str(choice["rows"]), "names": names}
+    said = ("gate_chosen", {**tried, "passed": passed}) if passed else ("gate_chosen_none", tried)
     return {
         "gate": "auto",
         "bound": None,
@@ -387,8 +451,7 @@ def chosen(choice: Mapping[str, Any]) -> dict[str, Any]:
         "interval": None,
         "cases": choice["rows"],
         "status": "pass" if passed else "fail",
-        "reason": f"on {choice['rows']} validation rows {passed or 'none'} passes, of {names} in this order",
-        "instead": "" if passed else "more quants in quantise.auto; why each failed stands in verify.json",
+        **_sentences([said], [] if passed else [("instead_quants", {})]),
     }
 
 
@@ -408,7 +471,7 @@ def decide(
 
     `figures`: way of answering (`free`, `constrained`) -> metrics.overall or figures.figures of one reference, or None.
     `verified`: of a GGUF what `verify` found. A check: `gate`, `status`,
-    `bound`, `figure`, `interval`, `cases`, `reason` (a sentence) and `instead` (what to do). With no gate at all
+    `bound`, `figure`, `interval`, `cases`, `reason` (a sentence), `instead` (what to do) and `words` (both in parts). With no gate at all
     nothing was asked, which is undecided as well.
     """
     checks = [
@@ -425,8 +488,7 @@ def decide(
                 "figure": None,
                 "interval": None,
                 "cases": None,
-                "reason": "no gate is set: nothing was asked of this model",
-                "instead": "set thresholds in the config's gates",
+                **_sentences([("gate_nothing_asked", {})], [("instead_set", {})]),
             }
         ]
     return {

@@ -131,6 +131,19 @@ def load_gguf(path: Path, context: int, *, weights: bool = True, seed: int = 0) 
         ) from None
 
 
+def device(kind: str) -> str:
+    """The device that a variant is asked on: of `hf` and `gguf` alike the GPU's name, where transformers or llama.cpp use one, else
+    `cpu`."""
+    import torch
+
+    if kind == "gguf":
+        from llama_cpp import llama_supports_gpu_offload
+
+        if not llama_supports_gpu_offload():
+            return "cpu"
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+
+
 def token_parity(llama: Any, asked: list[Prompt]) -> float:
     """Share of the prompts for which llama.cpp's own tokenizer gives the ids of the training."""
     same = sum(llama.tokenize(prompt.text.encode(), add_bos=False, special=True) == prompt.ids for prompt in asked)

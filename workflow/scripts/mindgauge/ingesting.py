@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from mindgauge.files import atomic_path, write_json
 from mindgauge.labels import Scheme
 from mindgauge.progress import Progress, tell
 from mindgauge.readers.text import Seen
-from mindgauge.records import Broken, Record, write_records
+from mindgauge.records import Broken, Record, identifier, write_records
+from mindgauge.withdrawals import WITHDRAWN
 
 TOLD = 10
 
@@ -40,11 +41,12 @@ def ingest(
     names: dict[str, Any],
     labels: dict[str, Any],
     licence: str = "unknown",
+    withdrawn: Set[str] = frozenset(),
 ) -> None:
     """Writes records.jsonl, quarantine.jsonl ({file, line, reason}) and stats.json (read = kept + quarantined; reasons,
     files, encodings, line ends, role names, keys that stand twice). `names` is what the config says of the source's own names
-    (Source.names). The faults of gold are told, too, since somebody can put them right. Raises UserError if no record is
-    left."""
+    (Source.names). The faults of gold are told, too, since somebody can put them right. Records that are `withdrawn`, by
+    the id of their words as they stand here or by the one they name, are quarantined. Raises UserError if no record is left."""
     scheme = Scheme.from_dict(labels)
     if reader == "table" and role == "gold":  # a sheet of gold has its labels under their own names
         names = {name: name for name in scheme.names} | names
@@ -66,6 +68,8 @@ def ingest(
             for found in Progress(readers.read(reader, raw, source, role, names, licence, seen), what="records"):
                 if isinstance(found, Broken):
                     refused(found)
+                elif withdrawn and (found.id in withdrawn or identifier(found) in withdrawn):
+                    refused(Broken(seen.file, seen.line, WITHDRAWN))
                 elif role == "gold" and not found.labels:
                     refused(Broken(seen.file, seen.line, "a gold record without labels"))
                 elif found.labels and (wrong := out_of_scheme(found.labels, scheme, names)):

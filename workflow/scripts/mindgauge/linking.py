@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_json, write_text
+from mindgauge.files import read_json, write_text
 from mindgauge.pages import PAGES, page
 from mindgauge.recipe import STAMPS, recipe_file
-from mindgauge.store import Store
+from mindgauge.store import Store, write_sealed
 
 
 def opened(stamp: Path) -> tuple[Store, str]:
@@ -73,4 +73,4 @@ def write_gate(stamp: Path, gate: Path) -> None:
     """Writes what a gate says of an entry: where it is, the hash of each file, and its facts."""
     store, where = opened(stamp)
     manifest = store.manifest(where)
-    write_json(gate, {"where": where, "files": manifest["files"], "facts": manifest["facts"]})
+    write_sealed(gate, {"where": where, "files": manifest["files"], "facts": manifest["facts"]})

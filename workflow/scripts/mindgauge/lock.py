@@ -38,6 +38,11 @@ def project_version() -> str:
     return found
 
 
+def project_groups() -> list[str]:
+    """The groups of packages in pyproject.toml."""
+    return list(tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+
+
 def group_roots(group: str) -> set[str]:
     """The packages a group of pyproject.toml names, with those of the groups it includes and of the core."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]

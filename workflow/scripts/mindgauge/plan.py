@@ -8,21 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mindgauge import packing, raw, readers
+from mindgauge import footprint, packing, raw, readers, withdrawals
+from mindgauge.architecture import Architecture
 from mindgauge.backends import BACKENDS
-from mindgauge.config import Settings, Voter, read_yaml
+from mindgauge.config import TRAIN_PACE, Settings, Voter, read_yaml
 from mindgauge.errors import UserError
 from mindgauge.files import sha256_file, write_text
+from mindgauge.hashing import digest
 from mindgauge.licences import refuse_sources
 from mindgauge.lock import project_version
+from mindgauge.memo import FileMemo, Memo
 from mindgauge.pages import PAGES
+from mindgauge.progress import tell
 from mindgauge.quants import AUTO, FULL, WITH_IMATRIX, WITHOUT_IMATRIX
 from mindgauge.recipe import STAMPS, Input, Recipe
 from mindgauge.shareable import without_places
-from mindgauge.store import Store, digest
+from mindgauge.store import Store
 
 GATES = Path("results/.gates")
 MODELS_LOCK = Path("config/models.lock.yaml")
+# What is asked beside gates: the pins of base models, which a run itself may add to.
+PINS = (str(MODELS_LOCK), None)
 VARIANTS = ("base", "adapter", "merged")
 # The files of a step that have a page for Snakemake's viewer (the rules mark it by `report`).
 PAGED = {
@@ -52,6 +58,23 @@ TARGETS = {
 }
 
 
+# The views that are no part of `plan.views`: the list of all, and what is made only when it is asked for.
+FURTHER_VIEWS = ("results/manifest.json", "results/export/README.md", "results/crate.zip")
+
+
+# Parameters that are reckoned with where a base's config.json does not tell its shape.
+UNKNOWN_SIZE = 4_000_000_000
+
+# The step whose entry a gate tells of; of the gates of bases and raw files their name has it.
+MAKERS = {"minimised": "minimise", "labels": "merge_labels", "sft": "make_sft"}
+
+
+def maker(gate: str) -> tuple[str, ...]:
+    """The step and names of the entry behind a gate (`raw/<name>` has none)."""
+    kind, _, of = gate.partition("/")
+    return (kind, of) if of else (MAKERS[kind],)
+
+
 def gate_file(name: str) -> str:
     """The fixed path of a gate: `minimised`, `labels`, `sft`, `base/<model>`, `raw/<source>`."""
     return str(GATES / f"{name}.json")
@@ -68,52 +91,65 @@ def labeller_files(voter: Voter) -> tuple[str, str, str] | None:
 
 
 class Plan:
-    """Recipes from the settings and the gates.
+    """Recipes from the settings and the gates. A recipe is worked out once for each state of the gates it asks.
 
-    `gate` returns what a gate says, which must hold a fact if one is named; inside Snakemake it goes through the checkpoint, so that it raises until that has run.
+    `gate` returns what a gate says, which must hold a fact if one is named, as the same object while it says the same; inside
+    Snakemake it goes through the checkpoint, so that it raises until that has run.
     `main` is whether this is Snakemake's main process: only that one writes.
     """
 
     def __init__(
         self, settings: Settings, gate: Callable[[str, str | None], dict[str, Any]], *, main: bool = True
     ) -> None:
-        self.settings, self._ask, self.main = settings, gate, main
+        self.settings, self.main = settings, main
         config = settings.config
         self.store = Store(Path(os.environ.get("MINDGAUGE_STORE") or config.store), group=config.store_group)
         self.labels = settings.scheme.to_dict()
-        self._asked: set[str] = set()
+        pins = FileMemo(read_yaml)
+        # A gate and a fact, or PINS.
+        self._memo: Memo[tuple[str, str | None]] = Memo(
+            lambda asked: pins(MODELS_LOCK) if asked == PINS else gate(*asked)
+        )
+        self._written: set[str] = set()
+        self._told: set[str] = set()
 
     # What rules ask
 
     def entry(self, step: str, *names: str) -> str:
         """The stamp of an entry. Its recipe is written; an entry that is in the store is stamped, and a stamp whose
         entry is gone is taken away, so that Snakemake's own existence check decides."""
-        where = self.recipe(step, *names).where
-        stamp = STAMPS / where
+        recipe = self.recipe(step, *names)
+        where, stamp = recipe.where, f"{STAMPS}/{recipe.where}"
         if self.main:
-            self.recipe(step, *names).write(where, self.store.root, self.store.group)
-            if self.store.has(where) and not stamp.exists():
-                write_text(stamp, where + "\n")
-            elif stamp.exists() and not self.store.has(where):
-                stamp.unlink()
-        return str(stamp)
+            if where not in self._written:
+                recipe.write(self.store.root, self.store.group)
+                self._written.add(where)
+            # Asked for every job that reads it: no Path is made on the way.
+            made, stamped = self.store.has(where), os.path.exists(stamp)
+            if step == "train" and not made:
+                self._fits(*names)
+            if made and not stamped:
+                write_text(Path(stamp), where + "\n")
+            elif stamped and not made:
+                os.unlink(stamp)
+        return stamp
 
     def needs(self, step: str, *names: str) -> list[str]:
         """The stamps of the entries a step reads, and the files of all gates that were asked on the way.
 
         Who asks a gate must list its file too: only direct dependants of a checkpoint are looked at again after it ran.
         """
-        recipe, gates = self._recorded(step, *names)
-        stamps = []
-        for source in [*recipe.inputs.values(), *(item for items in recipe.lists.values() for item in items)]:
-            if source.where is not None and not source.identity.startswith("content:"):
-                parts = source.where.split("/")
-                stamps.append(self.entry(parts[0], *parts[1:-1]))
-        return [*dict.fromkeys(stamps), *sorted(gate_file(gate) for gate in gates)]
+        with self._memo.look():
+            recipe = self.recipe(step, *names)
+            sources = [*recipe.inputs.values(), *(item for items in recipe.lists.values() for item in items)]
+            made = [of.where.split("/") for of in sources if of.where and not of.identity.startswith("content:")]
+            stamps = dict.fromkeys(self.entry(kind, *of) for kind, *of, _ in made)
+            return [*stamps, *self.gates(step, *names)]
 
     def gates(self, step: str, *names: str) -> list[str]:
         """The files of the gates that were asked for the key of an entry."""
-        return sorted(gate_file(gate) for gate in self._recorded(step, *names)[1])
+        asked = self._planned(step, *names)[1]
+        return sorted({gate_file(gate) for gate, fact in asked if (gate, fact) != PINS})
 
     def raws(self) -> list[str]:
         """The names of all raw files: sources, labellers' files, local base models."""
@@ -144,40 +180,87 @@ class Plan:
 
     def raw_token(self, name: str) -> str:
         """The file that stands for the content of a source, or of a local base model (`base-<model>`), in the DAG."""
+        path, key = self._raw_place(name)
+        source = self.settings.config.sources.get(name)
+
+        def check() -> None:
+            if source is not None:
+                readers.check(source.reader, path, name, source.names)
+
+        return raw.token_file(name, path, key, check, main=self.main)
+
+    def raw_sha256(self, name: str) -> str:
+        """The hash that the gate of raw files tells: as it is remembered, or computed."""
+        if (known := raw.remembered(name, self.raw_token(name))) is not None:
+            return known
+        return raw.content_of(self._raw_place(name)[0])
+
+    def _raw_place(self, name: str) -> tuple[Path, str]:
+        """Where raw files lie, and the key of the config that says so."""
         if name.startswith("base-"):
-            model = self.settings.model(name.removeprefix("base-"))
-            return raw.token_file(
-                name, Path(str(model.path)), f"models.{name.removeprefix('base-')}.path", lambda: None, main=self.main
-            )
+            model = name.removeprefix("base-")
+            return Path(str(self.settings.model(model).path)), f"models.{model}.path"
         if name.startswith("labeller_"):
             found = (labeller_files(voter) for voter in self.settings.voters.values())
             where, _, option = next(of for of in found if of and of[1] == name)
-            return raw.token_file(name, Path(where), f"label.{option}", lambda: None, main=self.main)
-        source = self.settings.config.sources[name]
-        path = Path(source.path)
-        return raw.token_file(
-            name,
-            path,
-            f"sources.{name}.path",
-            lambda: readers.check(source.reader, path, name, source.names),
-            main=self.main,
-        )
+            return Path(where), f"label.{option}"
+        return Path(self.settings.config.sources[name].path), f"sources.{name}.path"
 
     def recipe(self, step: str, *names: str) -> Recipe:
         """The recipe of an entry. Raises UserError for a name that does not exist, and whatever a gate raises."""
-        method = getattr(self, f"_{step}")
-        group, params, inputs, lists, *further = method(*names)
-        return Recipe(step, names, group, params, inputs, lists, **(further[0] if further else {}))
+        return self._planned(step, *names)[0]
+
+    def _planned(self, step: str, *names: str) -> tuple[Recipe, tuple[tuple[str, str | None], ...]]:
+        """The recipe of an entry, and what was asked for it."""
+
+        def compute() -> Recipe:
+            method = getattr(self, f"_{step}")
+            group, params, inputs, lists, *further = method(*names)
+            return Recipe(step, names, group, params, inputs, lists, **(further[0] if further else {}))
+
+        return self._memo.result((step, *names), compute)
+
+    def parameters(self, model: str) -> int:
+        """How many parameters the base of a model has, as its gate tells; UNKNOWN_SIZE if its architecture is not known."""
+        found = self._gate(f"base/{self.settings.stanza(model)}", "architecture")["facts"]["architecture"]
+        return int(found["parameters"]) if found else UNKNOWN_SIZE
+
+    def _known_training(self, model: str) -> "tuple[Architecture, footprint.Rows] | None":
+        """What the estimate of a training's memory is made from; None if the site's GPU or the architecture is not known."""
+        if self.settings.config.site.gpu_memory_gib is None:
+            return None
+        facts = self._gate(f"base/{self.settings.stanza(model)}", "architecture")["facts"]
+        if not facts["architecture"]:
+            return None
+        characters = self._gate("sft", "longest_row")["facts"]["longest_row"]
+        context, instruction = self.settings.model(model).context, len(self.settings.instruction)
+        rows = footprint.Rows.of(characters, instruction, facts["tokens_a_character"], context)
+        return Architecture(**facts["architecture"]), rows
+
+    def _fits(self, model: str) -> None:
+        """Tells, before a job waits for a GPU, if the site's is too small to train a model as it is asked for. Raises UserError if
+        smaller batches would not do either."""
+        memory = self.settings.config.site.gpu_memory_gib
+        if memory is not None and (known := self._known_training(model)):
+            said, instead = footprint.check(model, known[0], self.settings.train(model), known[1], memory)
+            if said and said not in self._told:
+                self._told.add(said)
+                tell(f"{said}; to spare the tries: {instead}")
+
+    def _train_pace(self, model: str, numbers: dict[str, Any]) -> dict[str, Any]:
+        """How a training is run: activations are computed again from the start where the site's GPU would not hold them."""
+        pace, memory = {name: numbers[name] for name in TRAIN_PACE}, self.settings.config.site.gpu_memory_gib
+        if memory is not None and pace["activation_checkpointing"] == "auto" and (known := self._known_training(model)):
+            of, rows = known
+            if footprint.estimate(of, numbers, rows, checkpointing=False).total > memory * footprint.GIB:
+                pace["activation_checkpointing"] = "on"
+        return pace
 
     # Inputs
 
-    def _recorded(self, step: str, *names: str) -> tuple[Recipe, frozenset[str]]:
-        self._asked = set()
-        return self.recipe(step, *names), frozenset(self._asked)
-
     def _gate(self, name: str, fact: str | None = None) -> dict[str, Any]:
-        self._asked.add(name)
-        return self._ask(name, fact)
+        found: dict[str, Any] = self._memo.ask((name, fact))
+        return found
 
     def _key(self, step: str, *names: str) -> Input:
         """An input known by its key: nothing need exist."""
@@ -188,7 +271,7 @@ class Plan:
         """An input known by the content of some of its files (of all, if none is named), as a gate tells."""
         found = self._gate(gate)
         chosen = {name: found["files"][name]["sha256"] for name in files or found["files"]}
-        return Input(f"content:{digest(chosen)}", where=found["where"])
+        return Input(f"content:{digest(chosen)}", where=found["where"], files=files or None)
 
     def _base_of(self, model: str) -> Input:
         return self._content(f"base/{self.settings.stanza(model)}")
@@ -196,10 +279,9 @@ class Plan:
     def _raw(self, name: str, path: str) -> Input:
         return Input(f"content:{self._gate(f'raw/{name}')['sha256']}", path=path)
 
-    def _locked(self, model: str) -> dict[str, Any] | None:
+    def locked(self, model: str) -> dict[str, Any] | None:
         """What models.lock.yaml pins of a base."""
-        found: dict[str, Any] = read_yaml(MODELS_LOCK) if MODELS_LOCK.is_file() else {}
-        return found.get(model)
+        return (self._memo.ask(PINS) or {}).get(model)
 
     def _template(self, model: str) -> str:
         family = self.settings.model(model).family
@@ -220,10 +302,21 @@ class Plan:
             "names": config.names,
             "labels": self.labels,
         }
-        return "data", params, {"raw": self._raw(source, config.path)}, {}
+        return "data", params, {"raw": self._raw(source, config.path), **self._withdrawn()}, {}
+
+    def _withdrawn(self) -> dict[str, Input]:
+        """The list of withdrawn records. An empty one decides nothing, and is none."""
+        path = Path(self.settings.config.data.withdrawn)
+        ids = withdrawals.read(path)
+        return {"withdrawn": Input(f"content:{digest(sorted(ids))}", path=str(path))} if ids else {}
 
     def _unify(self) -> Any:
-        return "data", {}, {}, {"ingest": [self._key("ingest", source) for source in self.settings.config.sources]}
+        return (
+            "data",
+            {},
+            self._withdrawn(),
+            {"ingest": [self._key("ingest", source) for source in self.settings.config.sources]},
+        )
 
     def _minimise(self) -> Any:
         data = self.settings.config.data
@@ -313,13 +406,13 @@ class Plan:
                 {"raw": self._raw(f"base-{model}", stanza.path)},
                 {},
             )
-        return "torch", {"model": model, "hub": stanza.hub, "lock": self._locked(model)}, {}, {}
+        return "torch", {"model": model, "hub": stanza.hub, "lock": self.locked(model)}, {}, {}
 
     def _train(self, model: str) -> Any:
-        stanza = self.settings.model(model)
+        stanza, numbers = self.settings.model(model), self.settings.train(model)
         params = {
             "model": model,
-            "train": self.settings.train(model),
+            "train": {name: value for name, value in numbers.items() if name not in TRAIN_PACE},
             "template": self._template(model),
             "family": stanza.family,
             "context": stanza.context,
@@ -330,7 +423,20 @@ class Plan:
             params,
             {"sft": self._content("sft", "train.jsonl", "val.jsonl"), "base": self._base_of(model)},
             {},
+            {"pace": self._train_pace(model, numbers)},
         )
+
+    def _llama_factory(self, model: str) -> Any:
+        stanza = self.settings.model(model)
+        params = {
+            "model": model,
+            "base": self.settings.stanza(model),
+            "family": stanza.family,
+            "context": stanza.context,
+            "train": self.settings.train(model),
+            "validation": self.settings.config.sft.val > 0,
+        }
+        return "core", params, {}, {}
 
     def _merge(self, model: str) -> Any:
         stanza = self.settings.model(model)
@@ -344,7 +450,7 @@ class Plan:
 
     def _convert(self, model: str, full: str) -> Any:
         name, stanza = self.settings.stanza(model), self.settings.model(model)
-        locked = self._locked(name) if stanza.hub else None
+        locked = self.locked(name) if stanza.hub else None
         params = {
             "model": model,
             "outtype": full,
@@ -512,7 +618,7 @@ class Plan:
         params = {
             "model": model,
             "quant": quant,
-            "stanza": stanza.model_dump(exclude={"train", "path"}),
+            "stanza": stanza.model_dump(exclude={"train", "path", "minutes"}),
             "template": self._template(model),
             "instruction": self.settings.instruction,
             "labels": self.labels,
@@ -673,16 +779,6 @@ class Plan:
             add(f"models/{model}/gguf", "bench", (model,), "bench.json")
         add("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
         add("report", "report", (), "index.html", "results.json", "results.txt")
-        return found
-
-    def current(self) -> dict[str, str | None]:
-        """`<step>/<names…>` of every view -> where the entry is that it must show; None while a gate does not tell."""
-        found: dict[str, str | None] = {}
-        for step, names in [*((step, names) for _, step, names, _ in self.views()), ("catalogue", ())]:
-            try:
-                found["/".join([step, *names])] = self.recipe(step, *names).where
-            except Exception:  # whatever a gate raises that has not been made anew
-                found["/".join([step, *names])] = None
         return found
 
     def targets(self, *steps: str) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, sha256_file, walk, write_json
+from mindgauge.hashing import KEY_DIGITS, digest
 from mindgauge.progress import Progress
-from mindgauge.store import KEY_DIGITS, digest, fingerprint
+from mindgauge.store import fingerprint, write_sealed
 
 RAW = Path("results/.raw")
 # Files whose dates alone changed are hashed on the spot up to this many bytes; beyond it a job does it.
@@ -55,6 +56,12 @@ def _whole(files: dict[str, Any]) -> str:
 def known(name: str, token: str) -> bool:
     """Is this token file the one under which the raw files were hashed last?"""
     return Path(token).stem == _memory(name)["token"]
+
+
+def remembered(name: str, token: str) -> str | None:
+    """The hash of the raw files as they were hashed last under this token file; None if that was another."""
+    memory = _memory(name)
+    return str(memory["sha256"]) if Path(token).stem == memory["token"] else None
 
 
 def content_of(path: Path) -> str:
@@ -105,4 +112,4 @@ def hash_source(token: Path, gate: Path) -> None:
     files = _hashed(path, now, _memory(asked["name"])["files"], quiet=False)
     whole = _whole(files)
     write_json(RAW / f"{asked['name']}.json", {"token": token.stem, "sha256": whole, "files": files})
-    write_json(gate, {"sha256": whole, "files": len(files), "bytes": sum(found[0] for found in now.values())})
+    write_sealed(gate, {"sha256": whole, "files": len(files), "bytes": sum(found[0] for found in now.values())})

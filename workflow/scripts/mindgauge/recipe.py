@@ -4,13 +4,14 @@ The main process writes it while the DAG is built; the step's program reads it, 
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mindgauge.code import code_hash
 from mindgauge.files import read_json, write_json
+from mindgauge.hashing import KEY_DIGITS, digest
 from mindgauge.lock import packages
-from mindgauge.store import KEY_DIGITS, digest
 
 STAMPS, RECIPES = Path("results/.entries"), Path("results/.recipes")
 
@@ -18,11 +19,16 @@ STAMPS, RECIPES = Path("results/.entries"), Path("results/.recipes")
 @dataclass(frozen=True)
 class Input:
     """One input: `identity` goes into the key (a key, or the hash of the content behind a gate); `where` is the entry it
-    is read from, or `path` a file or directory outside the store."""
+    is read from, or `path` a file or directory outside the store. `files` are those of the entry that count; None for all."""
 
     identity: str
     where: str | None = None
     path: str | None = None
+    files: tuple[str, ...] | None = None
+
+    def written(self) -> list[Any]:
+        """As a recipe file has it."""
+        return [self.where, self.path, list(self.files) if self.files is not None else None]
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,18 @@ class Recipe:
             "lists": {name: [source.identity for source in sources] for name, sources in self.lists.items()},
         }
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The first hex digits of the sha256 of all that decides the entry."""
         return digest(self.hashed())[:KEY_DIGITS]
 
-    @property
+    @cached_property
     def where(self) -> str:
         """The entry's path below the store."""
         return "/".join([self.step, *self.names, self.key])
 
-    def write(self, where: str, store: Path, group: bool) -> None:
-        """Writes the recipe file of an entry, unless it says so already."""
+    def write(self, store: Path, group: bool) -> None:
+        """Writes the recipe file of the entry, unless it says so already."""
         value = {
             "recipe": self.hashed(),
             "group": self.group,
@@ -75,12 +81,10 @@ class Recipe:
             "pace": self.pace,
             "by_record": list(self.by_record),
             "store": {"path": str(store), "group": group},
-            "inputs": {name: [source.where, source.path] for name, source in self.inputs.items()},
-            "lists": {
-                name: [[source.where, source.path] for source in sources] for name, sources in self.lists.items()
-            },
+            "inputs": {name: source.written() for name, source in self.inputs.items()},
+            "lists": {name: [source.written() for source in sources] for name, sources in self.lists.items()},
         }
-        path = RECIPES / f"{where}.json"
+        path = RECIPES / f"{self.where}.json"
         if not path.is_file() or read_json(path) != value:
             write_json(path, value)
 

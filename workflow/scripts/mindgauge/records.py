@@ -1,6 +1,8 @@
 """Records: what every reader yields and every data step passes on. The dataclasses are the schema, checked on every write
 and read (config/schemas/record.schema.json is made from them)."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +57,13 @@ class Record:
 
 
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+ID_DIGITS = 16
+
+
+def identifier(record: Record) -> str:
+    """16 hex digits from the words of a record: the same words are the same record, wherever they stand."""
+    content = [record.kind, record.role, [[turn.role, turn.text] for turn in record.turns]]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:ID_DIGITS]
 
 
 def fault(error: ValidationError) -> str:

@@ -1,5 +1,6 @@
-"""The option reference (config/README.md), the reference of result records (docs/result-record.md) and the JSON schemas
-(config/schemas/), made from the models."""
+"""The option reference (config/README.md), the reference of result records (docs/result-record.md), the names in
+LLaMA-Factory (docs/llama-factory-keys.md) and the JSON schemas (config/schemas/), made from the models; the picture of the steps
+(docs/images/dag.svg), made from the plan."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from mindgauge import result_schema
+from mindgauge import diagram, llama_factory, result_schema
 from mindgauge.config import Config, Model, Source
 from mindgauge.records import RECORD
 
@@ -124,6 +125,8 @@ def documents() -> dict[Path, str]:
     return {
         Path("config/README.md"): reference(),
         Path("docs/result-record.md"): result_record(),
+        Path("docs/llama-factory-keys.md"): llama_factory.reference(),
+        Path("docs/images/dag.svg"): diagram.svg(),
         Path("config/schemas/config.schema.json"): schema(Config),
         Path("config/schemas/model.schema.json"): schema(Model),
         Path("config/schemas/record.schema.json"): json.dumps(RECORD.json_schema(), indent=2, ensure_ascii=False)

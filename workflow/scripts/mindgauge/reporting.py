@@ -1,6 +1,7 @@
 """The report: one self-contained HTML page, the table behind it as JSON, and as text for the terminal. No text of any record."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mindgauge.provenance import provenance
 from mindgauge.quants import FULL
 from mindgauge.seeds import spread
 from mindgauge.verdict import candidates, figures_of, misses
-from mindgauge.wording import LANGUAGES, both, html, say
+from mindgauge.wording import LANGUAGES, both, html, say, sentence, told
 
 DATA_FILES = (
     "report_templates/index.html.j2",
@@ -247,10 +248,13 @@ def table(rows: list[dict[str, Any]], scheme: Scheme) -> str:
     return "\n".join(text)
 
 
-def drawn(make: Callable[[Callable[..., str]], alt.TopLevelMixin | None]) -> dict[str, dict[str, str]] | None:
-    """A plot in each language (charts.drawn), or None where there is nothing to draw."""
+def drawn(
+    make: Callable[[Callable[..., str]], alt.TopLevelMixin | None], folded: bool = False
+) -> dict[str, Any] | None:
+    """A plot in each language (charts.drawn, or charts.packed if it is `folded`), or None where there is nothing to draw."""
+    hold: Callable[[alt.TopLevelMixin], Any] = charts.packed if folded else charts.drawn
     made = {language: make(say(language)) for language in LANGUAGES}
-    return {language: charts.drawn(chart) for language, chart in made.items() if chart is not None} or None
+    return {language: hold(chart) for language, chart in made.items() if chart is not None} or None
 
 
 def risk_gate(found: dict[str, Any]) -> float | None:
@@ -332,15 +336,26 @@ def funnel(found: dict[str, Any]) -> dict[str, Any] | None:
     return drawn(make)
 
 
+def detailed(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures on test rows of those variants of a model whose confusion and calibration are drawn: the last one, which is the
+    smallest, then the other quants and the merged model."""
+    last, *others = reversed(of["variants"])
+    names = [last, *(name for name in others if name not in ("base", "adapter", *FULL))]
+    return {name: figures for name in names if (figures := figures_of(of["variants"][name], "test"))}
+
+
 def model_plots(scheme: Scheme, of: dict[str, Any]) -> dict[str, Any]:
-    """The plots of a model (charts.drawn by language); those of one variant show its last, which is the smallest."""
-    shown = figures_of(list(of["variants"].values())[-1], "test")
-    calibrated = shown and shown["calibration"]
+    """The plots of a model (charts.drawn by language); `confusion` and `reliability` by variant, all but that of the last one folded."""
+    confusion, reliability, last = {}, {}, list(of["variants"])[-1]
+    for name, figures in detailed(of).items():
+        confusion[name] = drawn(partial(charts.confusion, scheme, figures), folded=name != last)
+        if figures["calibration"]:
+            reliability[name] = drawn(partial(charts.reliability, scheme, figures["calibration"]), folded=name != last)
     return {
         "loss": drawn(lambda words: charts.loss(of["history"], words)),
         "variants": variants(scheme, of),
-        "confusion": shown and drawn(lambda words: charts.confusion(scheme, shown, words)),
-        "reliability": calibrated and drawn(lambda words: charts.reliability(scheme, calibrated, words)),
+        "confusion": confusion,
+        "reliability": reliability,
     }
 
 
@@ -375,6 +390,8 @@ def environment(currency: str) -> Environment:
     }
     made.globals |= {
         "t": both,
+        "sentence": sentence,
+        "told": told,
         "say": {language: say(language) for language in LANGUAGES},
         "say_html": html,
         "languages": LANGUAGES,

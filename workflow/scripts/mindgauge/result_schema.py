@@ -306,6 +306,20 @@ class Figures(Part):
     breakdown: Breakdown = Field(description="By source, theme and length.")
 
 
+class Phrase(Part):
+    """A part of a sentence."""
+
+    key: str = Field(description="What is said, by its name in the program (gates.WORDS).")
+    values: dict[str, str] = Field(description="What is filled in: name -> a number or a name.")
+
+
+class Words(Part):
+    """What a check says, in parts, so that it can be said in another language."""
+
+    reason: list[Phrase] = Field(description="The parts of `reason`.")
+    instead: list[Phrase] = Field(description="The parts of `instead`.")
+
+
 class Check(Part):
     """One gate's outcome."""
 
@@ -317,6 +331,7 @@ class Check(Part):
     cases: Count | None = Field(description="Cases it rests on.")
     reason: str = Field(description="The outcome as a sentence.")
     instead: str = Field(description="What to do; empty if it passed.")
+    words: Words = Field(description="Both sentences in parts.")
 
 
 class Decision(Part):

@@ -70,9 +70,10 @@ def moved_since(before: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
     return f"{moved} of {len(now)} records that were dealt before stand in another split now" if held else ""
 
 
-def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **options: Any) -> None:
+def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **options: Any) -> dict[str, Any]:
     """Writes {train,val,test,gold}.jsonl with id, source and group, other_view.jsonl (the test rows in the view that is not trained
-    on), sft_student_mental.jsonl (training rows as LLaMA-Factory loads them), dataset_info.json and stats.json. `before` holds the rows of an earlier run; how many moved is told.
+    on), sft_student_mental.jsonl (training rows as LLaMA-Factory loads them), dataset_info.json (which names the validation rows too) and stats.json. `before` holds the rows of an earlier run; how many moved is told.
+    Returns the facts of them: `longest_row`, the characters of the longest one that is trained on.
 
     Rows of one input (a word-for-word repetition) share a group already. Records without a label, and those in a group with a
     gold record, are left out; of train and val also those whose label is less sure than `leave_out_below`. Rows of an alarming
@@ -144,9 +145,9 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
     write_jsonl(out / "sft_student_mental.jsonl", ({name: row[name] for name in columns} for row in trained))
     # LLaMA-Factory, data/README.md: prompt, query and response name the columns; it joins prompt and query with one "\n".
     mapping = dict(zip(("prompt", "query", "response"), columns, strict=True))
-    write_json(
-        out / "dataset_info.json", {"sft_student_mental": {"file_name": "sft_student_mental.jsonl", "columns": mapping}}
-    )
+    loaded = {"sft_student_mental": "sft_student_mental.jsonl", "sft_student_mental_val": "val.jsonl"}
+    described = {name: {"file_name": file, "columns": mapping} for name, file in loaded.items()}
+    write_json(out / "dataset_info.json", described)
     counts = {
         name: {
             "rows": len(of),
@@ -170,6 +171,8 @@ def make(inputs: dict[str, Path], out: Path, before: Path | None = None, **optio
         "leak": leak_report(rows["train"], rows["test"]),
     }
     write_json(out / "stats.json", stats)
+    read = [len("".join(row[name] for name in columns)) for name in ("train", "val") for row in rows[name]]
+    return {"longest_row": max(read)}
 
 
 def oversampled(rows: list[dict[str, Any]], alarm: Field | None, times: int) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from mindgauge.store import digest
+from mindgauge.hashing import digest
 
 OUTSIDE = "(outside the clone)"
 # Longer ones are prompts, templates and schemas. They are told apart by their hash, and what stands in them is their writer's.

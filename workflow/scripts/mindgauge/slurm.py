@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from mindgauge.store import KEY_DIGITS
+from mindgauge.hashing import KEY_DIGITS
 
 LOGS = Path(".snakemake/slurm_logs")
 KEY = re.compile(rf"(?:^|_)([0-9a-f]{{{KEY_DIGITS}}})$")
@@ -23,7 +23,8 @@ class Job:
     state: str = ""
 
 
-def _key(text: str) -> str | None:
+def key_of(text: str) -> str | None:
+    """The key at the end of a job's comment, or of the name of its log's directory; None for a job that makes no entry."""
     match = KEY.search(text)
     return match[1] if match else None
 
@@ -33,10 +34,10 @@ def logged(driver: str = "") -> dict[str, Job]:
     that has not started yet."""
     found: dict[str, Job] = {}
     for path in sorted(LOGS.glob("rule_*/*/*.log"), key=lambda path: path.stat().st_mtime):
-        if key := _key(path.parent.name):
+        if key := key_of(path.parent.name):
             found[key] = Job(path.stem)
     for number, log in SUBMITTED.findall(driver):
-        if key := _key(Path(log).parent.name):
+        if key := key_of(Path(log).parent.name):
             found[key] = Job(number)
     return found
 
@@ -48,16 +49,20 @@ def parse_queue(text: str) -> dict[str, Job]:
         number, _, rest = line.partition("|")
         state, _, comment = rest.partition("|")
         job = found[number.strip()] = Job(number.strip(), state.strip())
-        if key := _key(comment.strip()):
+        if key := key_of(comment.strip()):
             found[key] = job
     return found
 
 
-def queue() -> dict[str, Job] | None:
-    """This user's jobs that wait or run, as `parse_queue` gives them; None where there is no squeue, or it does not answer."""
-    command = ["squeue", "--me", "--noheader", "--format", "%i|%T|%k"]
+def ask(*command: str) -> str | None:
+    """What a command of SLURM prints; None where there is none, or it does not answer."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return parse_queue(done.stdout)
+
+
+def queue() -> dict[str, Job] | None:
+    """This user's jobs that wait or run, as `parse_queue` gives them; None where there is no squeue, or it does not answer."""
+    said = ask("squeue", "--me", "--noheader", "--format", "%i|%T|%k")
+    return None if said is None else parse_queue(said)

@@ -22,6 +22,7 @@ DATA = ("ingest", "unify", "minimise", "split", "label", "merge_labels", "make_s
 MODEL = (
     "base",
     "train",
+    "llama_factory",
     "merge",
     "convert",
     "imatrix",

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mindgauge import disk, progress
+from mindgauge import disk, lease, progress
 from mindgauge.code import code_hash
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_text
+from mindgauge.hashing import KEY_DIGITS, digest
 from mindgauge.lock import packages
 from mindgauge.placeless import Placeless
 from mindgauge.progress import span
 from mindgauge.recipe import STAMPS, recipe_file
-from mindgauge.store import KEY_DIGITS, Store, digest
+from mindgauge.store import Store
 
 
 @dataclass
@@ -67,8 +68,8 @@ def _check_key(where: str, found: dict[str, Any]) -> None:
 
 
 def _checked_inputs(store: Store, found: dict[str, Any]) -> tuple[dict[str, Path], dict[str, list[Path]]]:
-    def path(pair: list[str | None]) -> Path:
-        where, outside = pair
+    def path(source: list[Any]) -> Path:
+        where, outside, _ = source
         if where is None:
             return Path(str(outside))
         if wrong := store.verify(where):
@@ -82,8 +83,8 @@ def _checked_inputs(store: Store, found: dict[str, Any]) -> tuple[dict[str, Path
         return store.path(where)
 
     return (
-        {name: path(pair) for name, pair in found["inputs"].items()},
-        {name: [path(pair) for pair in pairs] for name, pairs in found["lists"].items()},
+        {name: path(source) for name, source in found["inputs"].items()},
+        {name: [path(source) for source in sources] for name, sources in found["lists"].items()},
     )
 
 
@@ -96,6 +97,37 @@ def _answers(store: Store, found: dict[str, Any]) -> Path | None:
     for part in ("params", "inputs"):
         decides[part] = {name: value for name, value in recipe[part].items() if name not in found["by_record"]}
     return store.answers(digest(decides)[:KEY_DIGITS])
+
+
+def _reads(found: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
+    """Where the entries lie that a recipe's job reads, and the files of each that count."""
+    sources = [*found["inputs"].values(), *(source for sources in found["lists"].values() for source in sources)]
+    return [(where, files) for where, _, files in sources if where is not None]
+
+
+def _make_entry(store: Store, where: str, found: dict[str, Any], work: Callable[[Step], None], threads: int) -> None:
+    """Makes an entry whose lease is held."""
+    inputs, lists = _checked_inputs(store, found)
+    start = time.monotonic()
+    step = Step(
+        tuple(found["recipe"]["names"]),
+        found["recipe"]["params"],
+        inputs,
+        lists,
+        store.aside(where),
+        store.work(where),
+        threads=threads,
+        pace=found["pace"],
+        answers=_answers(store, found),
+    )
+    print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
+    try:
+        work(step)
+        store.put(where, step.out, found["recipe"], step.facts, _reads(found))
+    finally:
+        shutil.rmtree(step.out, ignore_errors=True)
+    shutil.rmtree(step.work, ignore_errors=True)
+    print(f"{found['recipe']['step']}: done in {span(time.monotonic() - start)}", file=sys.stderr, flush=True)
 
 
 def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1) -> None:
@@ -123,27 +155,9 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
     store.open()
     _check_key(where, found)
     if not store.has(where):
-        inputs, lists = _checked_inputs(store, found)
-        start = time.monotonic()
-        step = Step(
-            tuple(found["recipe"]["names"]),
-            found["recipe"]["params"],
-            inputs,
-            lists,
-            store.aside(where),
-            store.work(where),
-            threads=threads,
-            pace=found["pace"],
-            answers=_answers(store, found),
-        )
-        print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
-        try:
-            work(step)
-            store.put(where, step.out, found["recipe"], step.facts)
-        finally:
-            shutil.rmtree(step.out, ignore_errors=True)
-        shutil.rmtree(step.work, ignore_errors=True)
-        print(f"{name}: done in {span(time.monotonic() - start)}", file=sys.stderr, flush=True)
+        with lease.held(store.lease(where), [read for read, _ in _reads(found)]):
+            if not store.has(where):  # or it was waited for
+                _make_entry(store, where, found, work, threads)
     write_text(stamp, where + "\n")
 
 

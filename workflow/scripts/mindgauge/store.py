@@ -1,28 +1,41 @@
 """The store: immutable entries named by the key of all that decided them.
 
 An entry is a directory `<store>/<step>/<names…>/<key>/` with a manifest.json; it is written aside and renamed, so it is whole
-or not there. `where` is its path below the store. Working space lies beside it under `.work/` and the same key.
+or not there. `where` is its path below the store. Working space lies beside it under `.work/` and the same key, and who works there
+holds its lease under `.leases/`.
 """
 
-import hashlib
-import json
 import os
+import re
 import shutil
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mindgauge.errors import UserError
 from mindgauge.files import files_below, read_json, sha256_file, write_json
+from mindgauge.hashing import KEY_DIGITS, digest
 
 MANIFEST = "manifest.json"
-KEY_DIGITS = 20
 
 
-def digest(value: Any) -> str:
-    """The sha256, 64 hex digits, of plain data in canonical JSON."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Writes plain data with the hash of it, `seal`, so that a change by hand or by a disk is seen."""
+    write_json(path, {**value, "seal": digest(value)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote, without its seal. Raises UserError if it is anything else."""
+    found = read_json(path)
+    seal = found.pop("seal", None) if isinstance(found, dict) else None
+    if seal is None or digest(found) != seal:
+        raise UserError(
+            "this file was changed after it was written",
+            where=str(path),
+            instead="make verify, which says what makes it anew",
+        )
+    return dict(found)
 
 
 def fingerprint(path: Path) -> list[int]:
@@ -58,11 +71,27 @@ class Store:
 
     def has(self, where: str) -> bool:
         """Is the entry there?"""
-        return (self.root / where / MANIFEST).is_file()
+        return os.path.isfile(f"{self.root}/{where}/{MANIFEST}")
 
     def manifest(self, where: str) -> dict[str, Any]:
-        """What an entry holds: `files` (name -> sha256, size), `content` (one hash of all files), `recipe`, `facts`."""
-        return read_json(self.root / where / MANIFEST)
+        """What an entry holds: `files` (name -> sha256, size), `content` (one hash of all files), `recipe`, `facts`, and what it
+        `reads`: entries, and the files of each that count (null: all). Raises UserError if it was changed."""
+        path = self.root / where / MANIFEST
+        found = read_json(path)
+        # Entries made before there were seals have neither that nor `reads`.
+        return found if isinstance(found, dict) and not {"seal", "reads"} & found.keys() else read_sealed(path)
+
+    def entries(self) -> Iterator[str]:
+        """Where every entry lies, in a fixed order."""
+        for directory, inside, files in os.walk(self.root):
+            inside[:] = sorted(name for name in inside if not name.startswith("."))
+            if MANIFEST in files:
+                inside.clear()
+                yield Path(directory).relative_to(self.root).as_posix()
+
+    def size(self, where: str) -> int:
+        """Bytes of an entry's files."""
+        return sum(path.stat().st_size for path in files_below(self.root / where))
 
     def work(self, where: str) -> Path:
         """Working space of an entry: it outlives a killed job, so that a retry resumes."""
@@ -76,14 +105,28 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def lease(self, where: str) -> Path:
+        """The file of the lease that is held while an entry is made."""
+        return self.root / ".leases" / f"{where.replace('/', '+')}.json"
+
     def aside(self, where: str) -> Path:
-        """An empty directory of this process in which an entry is made."""
-        path = self.root / ".aside" / f"{where.replace('/', '+')}.{os.uname().nodename}.{os.getpid()}"
-        shutil.rmtree(path, ignore_errors=True)
+        """An empty directory of this process in which an entry is made. Its lease is held: what jobs that were killed left of the
+        same entry is removed."""
+        name = where.replace("/", "+")
+        for left in (self.root / ".aside").glob(f"{name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        path = self.root / ".aside" / f"{name}.{os.uname().nodename}.{os.getpid()}"
         path.mkdir(parents=True)
         return path
 
-    def put(self, where: str, aside: Path, recipe: dict[str, Any], facts: dict[str, Any]) -> None:
+    def put(
+        self,
+        where: str,
+        aside: Path,
+        recipe: dict[str, Any],
+        facts: dict[str, Any],
+        reads: Sequence[tuple[str, list[str] | None]] = (),
+    ) -> None:
         """Makes the directory `aside` the entry `where`. Of two writers the first wins; the other's is discarded."""
         files = {}
         for path in files_below(aside):
@@ -97,10 +140,8 @@ class Store:
                 where=where,
                 instead="this is a defect of the step; please report it",
             )
-        write_json(
-            aside / MANIFEST,
-            {"where": where, "files": files, "content": digest(files), "recipe": recipe, "facts": facts},
-        )
+        said = {"where": where, "files": files, "content": digest(files), "recipe": recipe, "facts": facts}
+        write_sealed(aside / MANIFEST, {**said, "reads": [list(pair) for pair in reads]})
         done = self.root / where
         done.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -117,9 +158,12 @@ class Store:
         entry = self.root / where
         if not self.has(where):
             return ["manifest.json is missing"]
+        try:
+            files = self.manifest(where)["files"]
+        except UserError:
+            return ["manifest.json was changed"]
         known = {} if anew else self._remembered(where)
         wrong, seen = [], {}
-        files = self.manifest(where)["files"]
         for name, expected in files.items():
             path = entry / name
             if not path.is_file():
@@ -144,6 +188,32 @@ class Store:
         place.parent.mkdir(exist_ok=True)
         (self.root / where).rename(place)
         return place
+
+    def remove(self, where: str) -> None:
+        """Removes an entry, and what is remembered of it; whoever reads meanwhile finds it whole or not at all."""
+        away = self.root / ".aside" / f"{where.replace('/', '+')}.removed.{os.getpid()}"
+        away.parent.mkdir(exist_ok=True)
+        (self.root / where).rename(away)
+        shutil.rmtree(away)
+        self._memory(where).unlink(missing_ok=True)
+
+    def leftovers(self) -> Iterator[tuple[str, Path]]:
+        """What lies beside the entries, each with the name of its entry (`step+names+key`): working spaces, what killed jobs left
+        aside, and damaged entries."""
+        for directory, inside, _ in os.walk(self.root / ".work"):
+            for name in [name for name in inside if re.fullmatch(f"[0-9a-f]{{{KEY_DIGITS}}}", name)]:
+                inside.remove(name)
+                path = Path(directory, name)
+                yield path.relative_to(self.root / ".work").as_posix().replace("/", "+"), path
+        for kind in (".aside", ".damaged"):
+            for path in sorted((self.root / kind).glob("*")):
+                match = re.match(rf".*\+[0-9a-f]{{{KEY_DIGITS}}}(?=\.)", path.name)
+                yield match[0] if match else path.name, path
+
+    def leases(self) -> Iterator[tuple[str, Path]]:
+        """The leases, each with the name of its entry (`step+names+key`)."""
+        for path in sorted((self.root / ".leases").glob("*.json")):
+            yield path.stem, path
 
     def _memory(self, where: str) -> Path:
         return self.root / ".verified" / f"{where}.json"

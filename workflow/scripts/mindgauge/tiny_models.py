@@ -161,6 +161,20 @@ def tiny_gemma3(texts: Iterator[str]) -> Made:
     return Gemma3ForCausalLM(config), made, partial(tiny_sentencepiece.save, found, kind="GemmaTokenizer")
 
 
+def tiny_gemma2(texts: Iterator[str]) -> Made:
+    """Gemma 2: every other layer has a sliding window, and logits are capped, in attention as at the end."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    made, found = tiny_sentencepiece.gemma3(texts, VOCABULARY)
+    shape = _shape(made) | {
+        "num_hidden_layers": 4,
+        "query_pre_attn_scalar": WIDTH // 4,
+        "sliding_window": WINDOW,
+    }
+    finish = partial(tiny_sentencepiece.save, found, kind="GemmaTokenizer")
+    return Gemma2ForCausalLM(Gemma2Config(**shape)), made, finish
+
+
 def tiny_mistral(texts: Iterator[str]) -> Made:
     """Mistral v0.3: no sliding window, and a head of its own."""
     from transformers import MistralConfig, MistralForCausalLM
@@ -175,6 +189,7 @@ FAMILIES: dict[str, Callable[[Iterator[str]], Made]] = {
     "tiny-qwen2": tiny_qwen2,
     "tiny-qwen3": tiny_qwen3,
     "tiny-llama": tiny_llama,
+    "tiny-gemma2": tiny_gemma2,
     "tiny-gemma3": tiny_gemma3,
     "tiny-mistral": tiny_mistral,
 }

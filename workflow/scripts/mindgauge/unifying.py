@@ -1,9 +1,7 @@
 """Unify: the records of all sources in one form, with identities replaced and content-derived ids."""
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from mindgauge.identities import replace as without_identities
 from mindgauge.parallel import over_batches
 from mindgauge.progress import Progress
 from mindgauge.readers.roles import PREFIX
-from mindgauge.records import Broken, Record, Turn, from_line, to_line, write_lines
+from mindgauge.records import Broken, Record, Turn, from_line, identifier, to_line, write_lines
+from mindgauge.withdrawals import WITHDRAWN
 
-ID_DIGITS = 16
 # So a record stands in its line before it has an id; only rows of gold may name one of ours.
 UNNAMED = b'"id":null'
 # What happens in the room, in brackets: at the beginning of a turn anything short, elsewhere what these words give away.
@@ -59,12 +57,6 @@ def joined(turns: list[Turn]) -> list[Turn]:
         else:
             found.append(Turn(turn.role, turn.text))
     return found
-
-
-def identifier(record: Record) -> str:
-    """16 hex digits from the words of a record: the same words are the same record, wherever they stand."""
-    content = [record.kind, record.role, [[turn.role, turn.text] for turn in record.turns]]
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:ID_DIGITS]
 
 
 @dataclass(slots=True)
@@ -136,10 +128,10 @@ def _joined(row: Record | Broken) -> Unified:
     return Unified(row.source, to_line(row), str(row.id), turns=len(row.turns), chars=chars, named=True)
 
 
-def unify(entries: list[Path], out: Path, threads: int = 1) -> None:
+def unify(entries: list[Path], out: Path, threads: int = 1, withdrawn: Set[str] = frozenset()) -> None:
     """Writes unified.jsonl and stats.json: per source read = kept + dropped by reason, lengths and turns; the identities
     replaced, and the recall of the replacement on the planted test set. Rows of gold that name a record of ours by its id (an
-    audit sheet that came back) come last and take that record's words."""
+    audit sheet that came back) come last and take that record's words. Records whose id is `withdrawn` are dropped."""
     seen: set[int] = set()
     named = [from_line(line, "records.jsonl") for line in _lines(entries) if UNNAMED not in line]
     wanted = {str(row.id) for row in named}
@@ -151,11 +143,14 @@ def unify(entries: list[Path], out: Path, threads: int = 1) -> None:
     def unified() -> Iterator[Unified]:
         """All but the named rows, then those, which need the others' words."""
         for found in over_batches(unify_lines, (line for line in _lines(entries) if UNNAMED in line), threads):
-            if found.id in wanted:
+            if found.id in withdrawn:
+                found.line, found.reason = b"", WITHDRAWN
+            elif found.id in wanted:
                 known[found.id] = from_line(found.line, "unified.jsonl")
             yield found
         for row, joined_row in zip(named, join_gold(named, known), strict=True):
-            yield replace(_joined(joined_row), source=row.source)
+            gone = Unified("", reason=WITHDRAWN) if row.id in withdrawn else _joined(joined_row)
+            yield replace(gone, source=row.source)
 
     def kept() -> Iterator[bytes]:
         nonlocal words, ordinary

@@ -11,7 +11,7 @@ from mindgauge.linking import opened
 from mindgauge.plan import GATES
 from mindgauge.progress import Progress
 from mindgauge.recipe import STAMPS, recipe_file
-from mindgauge.store import Store
+from mindgauge.store import Store, read_sealed
 
 
 @dataclass
@@ -39,35 +39,75 @@ def _entry(stamp: Path) -> tuple[int, list[str]]:
 
 def _gate(gate: Path) -> list[str]:
     """What is wrong with a gate: it must say of its entry what the entry's manifest says."""
-    said = read_json(gate)
+    try:
+        said = read_sealed(gate)
+    except UserError:
+        return [f"gate was changed: {gate}; ask for it: {gate}"]
     if "where" not in said:  # the gate of a raw source; its files are looked at whenever Snakemake starts
         return []
     file = recipe_file(STAMPS / said["where"])
     if not file.is_file():
-        return [f"gate without a recipe: {gate}; remove it"]
+        return [f"gate without a recipe: {gate}; ask for it: {gate}"]
     held = read_json(file)["store"]
     store = Store(Path(held["path"]), group=held["group"])
     if not store.has(said["where"]):
         return [f"gate of a missing entry: {gate}; ask for it: {STAMPS / said['where']}"]
-    manifest = store.manifest(said["where"])
+    try:
+        manifest = store.manifest(said["where"])
+    except UserError:
+        return [f"gate of a damaged entry: {gate}; ask for it: {STAMPS / said['where']}"]
     if {"files": manifest["files"], "facts": manifest["facts"]} != {"files": said["files"], "facts": said["facts"]}:
-        return [f"gate differs from its entry: {gate}; remove it"]
+        return [f"gate differs from its entry: {gate}; ask for it: {gate}"]
     return []
+
+
+def _behind(stamp: Path) -> list[str]:
+    """What a whole entry was made from and is gone. What counted by content may lie elsewhere now."""
+    store, where = opened(stamp)
+    manifest = store.manifest(where)
+    recipe = manifest["recipe"]
+    keys = {*recipe["inputs"].values(), *(key for of in recipe["lists"].values() for key in of)}
+    return [
+        f"missing: {read}; ask for it: {STAMPS / read}"
+        for read, _ in manifest.get("reads", [])
+        if read.rpartition("/")[2] in keys and not store.has(read)
+    ]
+
+
+def _view(path: Path, listed: frozenset[str]) -> list[str]:
+    """What is wrong with a file below results/: a link must lead somewhere, a view must be a link."""
+    if path.is_symlink():
+        return [] if path.exists() else [f"view of a missing file: {path}; ask for it: {path}"]
+    return [f"view is no link to the store: {path}; ask for it: {path}"] if path.as_posix() in listed else []
+
+
+def _listed(results: Path) -> frozenset[str]:
+    """The views that results/manifest.json lists, with itself."""
+    try:
+        views = read_json(results / "manifest.json")["views"]
+    except (OSError, UserError, KeyError, TypeError):
+        views = {}
+    return frozenset((results / view).as_posix() for view in ["manifest.json", *views])
 
 
 def verify(results: Path, threads: int) -> Findings:
     """Hashes all entries that this clone has stamped, and checks its gates and views against them."""
     findings = Findings()
     stamps = sorted(path for path in STAMPS.rglob("*") if path.is_file())
+    whole = []
     with ThreadPoolExecutor(threads) as pool:  # hashlib lets go of the interpreter lock
-        for files, wrong in Progress(pool.map(_entry, stamps), total=len(stamps), what="entries"):
+        looked = Progress(pool.map(_entry, stamps), total=len(stamps), what="entries")
+        for stamp, (files, wrong) in zip(stamps, looked, strict=True):
+            whole += [] if wrong else [stamp]
             findings.entries += 1
             findings.files += files
             findings.wrong += wrong
+    findings.wrong += dict.fromkeys(line for stamp in whole for line in _behind(stamp) if line not in findings.wrong)
     for gate in sorted(GATES.rglob("*.json")):
         findings.wrong += _gate(gate)
-    for directory, _, names in os.walk(results):
-        for path in (Path(directory, name) for name in names):
-            if path.is_symlink() and not path.exists():
-                findings.wrong.append(f"view of a missing file: {path}; ask for it: {path}")
+    listed = _listed(results)
+    for directory, inside, names in os.walk(results):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        for name in sorted(names):
+            findings.wrong += _view(Path(directory, name), listed)
     return findings

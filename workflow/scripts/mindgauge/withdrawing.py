@@ -11,7 +11,7 @@ RESULTS = Path("results")
 SHOWN = 3
 
 
-def _links(root: Path) -> Iterator[Path]:
+def links(root: Path) -> Iterator[Path]:
     """The symbolic links below a directory, hidden directories (store, stamps, gates) left out."""
     for directory, inside, files in os.walk(root):
         inside[:] = [name for name in inside if not name.startswith(".")]
@@ -23,7 +23,7 @@ def outdated(store: Path, planned: Mapping[str, str | None], results: Path = RES
     the configuration asks for; None where that is not known, since what decides it has changed and was not made again. Links that
     lead elsewhere, or show what is not planned at all, are none of them."""
     found = []
-    for view in _links(results):
+    for view in links(results):
         try:
             parts = view.resolve().relative_to(store.resolve()).parts
         except ValueError:

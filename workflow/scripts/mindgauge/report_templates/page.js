@@ -49,22 +49,29 @@
     });
   });
 
+  const unpacked = (text) => {
+    const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
   // The plots' library is unpacked when the first interactive plot is asked for, so that the page opens at once.
   let library = null;
-  const unpacked = async () => {
-    const packed = Uint8Array.from(atob(document.getElementById("vega").textContent), (c) => c.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    new Function(await new Response(stream).text())();
+  const embedder = async () => {
+    new Function(await unpacked(document.getElementById("vega").textContent))();
     return window.mindgaugeEmbed;
   };
   if ("DecompressionStream" in window) {
+    // Folded plots, once the page is shown; they must be there when it is printed.
+    addEventListener("load", () => all("img[data-packed]").forEach(async (image) => {
+      const svg = new Blob([await unpacked(image.dataset.packed)], { type: "image/svg+xml" });
+      image.setAttribute("src", URL.createObjectURL(svg));
+    }));
     all("figure.plot > div").forEach((plot) => {
       const [still, view, button] = [".static", ".view", "button"].map((what) => plot.querySelector(what));
       button.hidden = false;
       button.addEventListener("click", async () => {
         if (!view.hasChildNodes()) {
           button.disabled = true;
-          const embed = await (library ??= unpacked());
+          const embed = await (library ??= embedder());
           const spec = JSON.parse(plot.querySelector("script").textContent);
           await embed(view, spec, { renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false } });
           button.disabled = false;

@@ -1,0 +1,105 @@
+"""The demo's chain by profiles/slurm: what each step asks SLURM for, as the accounting tells afterwards."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mindgauge.efficiency import seconds
+
+from .conftest import MODELS
+from .driver import Driver
+
+pytestmark = pytest.mark.slow
+
+# What runs where Snakemake runs: links, gates, and what needs the network.
+LOCAL = re.compile(r"rule_(view_\w+|\w+_gate|make_base)_")
+# One model to the end, and the training of another beside it.
+TARGETS = ("all", "results/models/tiny-llama/adapter/run.json")
+
+
+@pytest.fixture(scope="module")
+def jobs(cluster, clone):
+    """The jobs of a whole run, by rule."""
+    (clone.root / "minutes.yaml").write_text("extra_models: {tiny-llama: {minutes: 90}}\n")
+    driver = Driver(clone, *TARGETS, overlays=("minutes.yaml",))
+    assert driver.wait(1800) == 0, driver.said[-4000:]
+    found: dict[str, list[dict[str, str]]] = {}
+    fields = ("JobID", "JobName", "Comment", "Partition", "AllocTRES", "Timelimit", "State", "Start", "End")
+    for job in cluster.accounted(*fields):
+        assert job["State"] == "COMPLETED" and job["JobName"].startswith("mindgauge_"), job
+        assert not LOCAL.match(job["Comment"]), job
+        rule, _, job["wildcards"] = job["Comment"].removeprefix("rule_").partition("_wildcards_")
+        job |= dict(part.split("=") for part in job["AllocTRES"].split(","))
+        found.setdefault(rule, []).append(job)
+    return found
+
+
+def test_training_holds_a_gpu_of_the_partition_and_what_the_profile_says(jobs):
+    assert len(jobs["make_train"]) == len(MODELS)
+    for job in jobs["make_train"]:
+        assert job["Partition"] == "A40" and job["gres/gpu"] == "1" and job["cpu"] == "8" and job["mem"] == "32G", job
+
+
+def test_the_wall_time_of_a_training_is_that_of_its_stanza(jobs):
+    limits = {job["wildcards"].rpartition("_")[0]: seconds(job["Timelimit"]) for job in jobs["make_train"]}
+    assert limits == {"tiny-qwen2": 720 * 60, "tiny-llama": 90 * 60}
+
+
+def test_two_models_train_at_once(jobs):
+    first, second = jobs["make_train"]
+    assert max(first["Start"], second["Start"]) < min(first["End"], second["End"])
+
+
+def test_all_other_steps_run_without_a_gpu_on_the_cpu_partition(jobs):
+    others = {rule: of for rule, of in jobs.items() if rule != "make_train"}
+    assert {
+        "make_ingest",
+        "make_label",
+        "make_sft",
+        "make_merge",
+        "make_convert",
+        "make_quantise",
+        "make_evaluate",
+    } < set(others) and {"make_bench", "make_judge", "make_bundle", "make_report"} < set(others)
+    for of in others.values():
+        for job in of:
+            assert job["Partition"] == "cpu" and "gres/gpu" not in job, job
+
+
+def test_the_memory_of_a_job_that_loads_a_model_follows_its_size(clone, jobs):
+    for job in jobs["make_merge"]:
+        name = job["wildcards"].rpartition("_")[0]
+        gate = json.loads((clone.root / f"results/.gates/base/{name}.json").read_text())
+        assert job["mem"] == f"{8000 + int(gate['facts']['architecture']['parameters'] * 7 / 1e6)}M", job
+
+
+def test_a_second_run_submits_nothing(cluster, clone, jobs):
+    before = len(cluster.accounted("JobID"))
+    driver = Driver(clone, *TARGETS, overlays=("minutes.yaml",))
+    assert driver.wait() == 0 and len(cluster.accounted("JobID")) == before, driver.said[-4000:]
+
+
+def test_what_the_jobs_used_of_what_they_asked_for(clone, jobs):
+    done = subprocess.run(
+        [sys.executable, "workflow/scripts/efficiency.py"],
+        cwd=clone.root,
+        env={**os.environ, **clone.environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()[2:-1]]
+    numbers = {job["JobID"] for of in jobs.values() for job in of}
+    assert {line[0] for line in lines} == numbers and f"\n{len(numbers)} jobs: " in done.stdout
+    trainings = [line for line in lines if line[1].startswith("train ")]
+    assert {line[1] for line in trainings} == {f"train {model}" for model in MODELS}
+    for _, _, state, time, cores, memory, hours, trained in trainings:
+        assert state == "COMPLETED" and " of 8 (" in cores and " of 32.0 (" in memory and float(hours) > 0
+        assert re.search(r" of (12 h 00|1 h 30) min ", time) and 0 < int(trained.rstrip("%")) < 100
+        # The step's processes were seen: torch alone takes some hundred megabytes.
+        assert float(memory.split()[0]) > 0.3
+    assert all(line[6] == "–" for line in lines if line not in trainings)

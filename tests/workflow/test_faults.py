@@ -1,0 +1,172 @@
+"""The store beside several clones, killed runs and changed code, as real runs; mostly of the data steps, which are quick."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from clone import Clone
+
+from mindgauge import lease
+
+pytestmark = pytest.mark.slow
+TRAINED = "results/models/tiny-llama/adapter/run.json"
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, tiny):
+    """A clone in which the records are labelled."""
+    root = tmp_path_factory.mktemp("labelled")
+    clone = Clone(root / "clone", root / "store", tiny)
+    assert {"make_unify", "make_label", "make_merge_labels"} <= set(clone.ran("data", "labels"))
+    return clone
+
+
+def entries(store):
+    """Every file of every entry, with what would change if it was written anew."""
+    return {
+        path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in store.rglob("*")
+        if path.is_file() and not path.relative_to(store).parts[0].startswith(".")
+    }
+
+
+def wait_for(condition, process, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end and process.poll() is None, "it did not come"
+        time.sleep(0.01)
+
+
+def test_a_clone_that_fails_forces_or_is_cancelled_harms_no_other(labelled, tmp_path, tiny):
+    before = entries(labelled.store)
+    other = Clone(tmp_path / "clone", labelled.store, tiny)
+
+    def unharmed():
+        now = entries(labelled.store)
+        return {path: now.get(path) for path in before} == before and labelled.would_run("labels") == {}
+
+    work = "    labellers.label("
+    other.edit("workflow/scripts/label.py", work, "    raise RuntimeError(step.names)\n" + work)
+    other.snakemake("labels", check=False)
+    assert other.status != 0 and unharmed()
+    other.edit("workflow/scripts/label.py", "    raise RuntimeError(step.names)\n", "")
+
+    # Every job of it runs, and finds its entry made.
+    assert {"make_ingest", "make_unify", "make_label"} <= set(other.ran("-F", "--", "labels"))
+    assert unharmed() and len(entries(labelled.store)) == len(before)
+
+    other.edit(
+        "workflow/scripts/unify.py", "    unifying.unify(", "    import time\n\n    time.sleep(60)\n    unifying.unify("
+    )
+    process = other.start("labels")
+    wait_for(lambda: list((other.store / ".leases").glob("unify+*")), process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[0]
+    assert process.returncode != 0, said
+    assert unharmed() and "0 wrong" in labelled.snakemake("verify")
+
+
+def test_code_edited_while_jobs_wait_is_refused_told_and_right_in_the_next_run(labelled):
+    """One job at a time: when the first shard is labelled the others wait, and the labeller's code changes under them."""
+    (labelled.root / "shards.yaml").write_text("label: {shards: 5}")
+    before = set((labelled.store / "label").glob("*/*/*"))
+    process = labelled.start("--cores", "1", "--keep-going", "--", "labels", overlays=("shards.yaml",))
+    wait_for(lambda: set((labelled.store / "label").glob("*/*/*")) - before, process)
+    rules, old, new = "workflow/scripts/mindgauge/labellers/keyword_rules.py", "\n\n\ndef ", "\n\nCHANGED = 1\n\n\ndef "
+    labelled.edit(rules, old, new)
+    said = process.communicate()[0]
+    assert process.returncode != 0 and "code changed after this job was planned" in said, said[-3000:]
+    assert "start Snakemake again" in said
+    refused = said.count("mindgauge: code changed after this job was planned")
+    made = set((labelled.store / "label").glob("*/*/*")) - before
+    assert refused >= 3 and len(made) <= 2  # the one, and at most one that had begun
+    # The next run makes all of them by the code as it is now.
+    said = labelled.snakemake("labels", overlays=("shards.yaml",))
+    assert len(re.findall(r"Finished jobid: \d+ \(Rule: make_label\)", said)) == 5
+    labelled.edit(rules, new, old)
+    assert not {"make_label", "make_merge_labels"} & set(labelled.ran("labels"))
+
+
+def test_after_the_driver_was_killed_its_jobs_finish_and_nothing_is_trained_twice(labelled):
+    """The training goes on alone; the second run's job waits for it, and takes what it made."""
+    (labelled.root / "longer.yaml").write_text("train: {max_steps: 60}")
+    process = labelled.start(TRAINED, overlays=("longer.yaml",))
+    wait_for(lambda: list((labelled.store / ".leases").glob("train+tiny-llama+*")), process)
+    (held,) = (labelled.store / ".leases").glob("train+tiny-llama+*")
+    trainer = lease.read(held).get("pid")
+    while trainer is None:  # it is created, and not written yet
+        trainer = lease.read(held).get("pid")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    labelled.snakemake("--unlock", "--", TRAINED, overlays=("longer.yaml",))
+    os.kill(trainer, 0)  # it works still, else this shows nothing
+    said = labelled.snakemake(TRAINED, overlays=("longer.yaml",))
+    assert "(Rule: make_train)" in said
+    ((log,),) = [list((labelled.root / "results/logs/train/tiny-llama").glob("*.log"))]
+    text = log.read_text(errors="replace")
+    assert f"another job makes this entry (process {trainer} on" in text
+    # A job that works begins by saying so; the first one's word went with its log.
+    assert "train tiny-llama " not in text and (labelled.root / TRAINED).is_file()
+    assert "0 wrong" in labelled.snakemake("verify")
+
+
+def test_lost_entries_behind_gates_are_made_again_when_they_are_needed(labelled):
+    """The gate outlives its entry: whoever reads that next must not find nothing, time and again."""
+    entry = labelled.store / json.loads((labelled.root / "results/.gates/minimised.json").read_text())["where"]
+    ((read, _),) = json.loads((entry / "manifest.json").read_text())["reads"]
+    behind = labelled.store / read
+    shutil.move(entry, entry.with_suffix(".away"))
+    shutil.move(behind, behind.with_suffix(".away"))
+    said = labelled.snakemake("verify", check=False)
+    assert labelled.status != 0
+    for lost in (entry, behind):
+        name = lost.relative_to(labelled.store)
+        assert f"missing: {name}; ask for it: results/.entries/{name}" in said
+    assert "were withdrawn" not in said  # what the views show is as it was
+    ran = set(labelled.ran("labels"))
+    assert {"make_unify", "make_minimise"} <= ran and "make_label" not in ran
+    assert "0 wrong" in labelled.snakemake("verify")
+
+
+def test_a_withdrawn_record_goes_from_the_store_and_stays_out(labelled):
+    """And only the shard that held it is labelled again."""
+    data, store = labelled.root / "results/data", labelled.store
+    record = json.loads((data / "unified_min.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    words = next(turn["text"] for turn in record["turns"] if len(turn["text"]) > 15)
+    labelled_before = (labelled.root / "results/labels/dataset.jsonl").read_text().count("\n")
+
+    def forget(*arguments):
+        command = [sys.executable, "workflow/scripts/forget.py", record["id"], *arguments]
+        environment = {**os.environ, "MINDGAUGE_STORE": str(store)}
+        done = subprocess.run(
+            [*command, "--configfile", "config/demo.yaml", "overlay.yaml"],
+            cwd=labelled.root, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0 and words not in done.stdout + done.stderr, done.stderr
+        return done.stdout
+
+    def holding():
+        return [
+            path
+            for path in store.rglob("*")
+            if path.is_file() and (words.encode() in (content := path.read_bytes()) or record["id"].encode() in content)
+        ]
+
+    assert "nothing was removed" in forget() and holding()
+    said = forget("--apply")
+    assert f"source {record['source']}, record" in said and not holding()
+    ran = labelled.snakemake("data", "labels")
+    assert {"make_ingest", "make_unify", "make_label"} <= set(re.findall(r"\(Rule: (\w+)\)", ran))
+    assert len(re.findall(r"Finished jobid: \d+ \(Rule: make_label\)", ran)) == 1
+    assert not holding() and record["id"] not in (data / "unified.jsonl").read_text()
+    read = json.loads((data / f"ingest/{record['source']}/stats.json").read_text())
+    assert read["by_reason"]["withdrawn"] == 1
+    assert (labelled.root / "results/labels/dataset.jsonl").read_text().count("\n") == labelled_before - 1
+    assert labelled.would_run("data", "labels") == {} and "0 wrong" in labelled.snakemake("verify")
