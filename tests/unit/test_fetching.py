@@ -123,7 +123,10 @@ def test_cut_weights_are_told_by_the_base_step(tmp_path):
     (held / "config.json").write_text("{}")
     save_file({"a": numpy.zeros(100)}, held / "model.safetensors")
     whole = (held / "model.safetensors").read_bytes()
-    assert fetching.base("m", None, None, held, tmp_path / "one") == {"architecture": None, "tokens_a_character": 1.0}
+    assert fetching.base("m", None, None, held, tmp_path / "one") == (
+        {"architecture": None, "tokens_a_character": 1.0},
+        None,
+    )
     (held / "model.safetensors").write_bytes(whole[:-8])
     with pytest.raises(UserError, match="cut off"):
         fetching.base("m", None, None, held, tmp_path / "two")

@@ -6,9 +6,11 @@ from mindgauge.step import Step, run
 
 def work(step: Step) -> None:
     """Hands the inputs to the library."""
-    step.facts |= fetching.base(
+    facts, lock = fetching.base(
         step.params["model"], step.params["hub"], step.params["lock"], step.inputs.get("raw"), step.out
     )
+    step.facts |= facts
+    step.settled["lock"] = lock
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ GATED = "accept the licence on the model's page, then HF_TOKEN=<a token of that 
 
 
 def copy_local(source: Path, out: Path) -> None:
-    """Copies a local model directory, hard links where possible. Raises UserError if it is no transformers model, or cannot be
+    """Copies a local model directory. Raises UserError if it is no transformers model, or cannot be
     converted for want of tokenizer.model."""
     names = [
         path for path in files_below(source) if any(map(path.match, PATTERNS)) and not any(map(path.match, LEFT_OUT))
@@ -183,8 +183,11 @@ def write_lock(model: str, entry: dict[str, Any], path: Path = LOCK) -> None:
         )
 
 
-def base(model: str, hub: str | None, locked: dict[str, Any] | None, raw: Path | None, out: Path) -> dict[str, Any]:
-    """Makes the base entry of a model, from `raw` or from the hub; returns the facts of it that its memory follows from."""
+def base(
+    model: str, hub: str | None, locked: dict[str, Any] | None, raw: Path | None, out: Path
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Makes the base entry of a model, from `raw` or from the hub; returns the facts of it that its memory follows from, and what is
+    locked of it now (None of a local directory)."""
     # A commit already fetched is read from the hub's own cache; HF_HUB_OFFLINE=1 forbids the network.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if raw is not None:
@@ -193,4 +196,5 @@ def base(model: str, hub: str | None, locked: dict[str, Any] | None, raw: Path |
         entry = fetch(model, str(hub), locked, out)
         if not locked:
             write_lock(model, entry)
-    return architecture.facts(out)
+        locked = entry
+    return architecture.facts(out), locked

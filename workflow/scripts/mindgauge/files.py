@@ -32,6 +32,15 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_link(path: Path, target: Path) -> None:
+    """Makes `path` a link to `target`, by way of a name aside. Relative, so that a moved clone keeps its links."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(os.path.relpath(target.resolve(), path.parent.resolve()))
+    aside.replace(path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes strict JSON (no NaN) with sorted keys: the same value is the same bytes."""
     write_text(path, json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False) + "\n")

@@ -1,11 +1,10 @@
 """Views: the names people use, as links to files of store entries."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_text
+from mindgauge.files import read_json, write_link, write_text
 from mindgauge.pages import PAGES, page
 from mindgauge.recipe import STAMPS, recipe_file
 from mindgauge.store import Store, write_sealed
@@ -15,7 +14,8 @@ def opened(stamp: Path) -> tuple[Store, str]:
     """The store and the place in it of the entry that a stamp names. Raises UserError if it is not there."""
     found = read_json(recipe_file(stamp))
     store = Store(Path(found["store"]["path"]), group=found["store"]["group"])
-    where = stamp.relative_to(STAMPS).as_posix()
+    # A stamp that leads to another is of an entry whose recipe was settled by its own step (see step.make).
+    where = stamp.resolve().relative_to(STAMPS.resolve()).as_posix()
     if not store.has(where):
         raise UserError(
             "this entry is not in the store",
@@ -23,15 +23,6 @@ def opened(stamp: Path) -> tuple[Store, str]:
             instead="start Snakemake again: it is made anew",
         )
     return store, where
-
-
-def _link(view: Path, target: Path) -> None:
-    """Makes `view` a link to `target`, by way of a name aside. Relative, so that a moved clone keeps its views."""
-    view.parent.mkdir(parents=True, exist_ok=True)
-    aside = view.with_name(f".{view.name}.{os.getpid()}.part")
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(os.path.relpath(target.resolve(), view.parent.resolve()))
-    aside.replace(view)
 
 
 def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool) -> None:
@@ -55,7 +46,7 @@ def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool)
             title = view.relative_to(PAGES).with_suffix("").as_posix().replace("/", " · ")
             write_text(view, page(title, read_json(entry / name)))
         else:
-            _link(view, entry / name)
+            write_link(view, entry / name)
     if everything:
         directory = views[0].parent
         for old in [
@@ -66,7 +57,7 @@ def link(stamp: Path, views: Iterable[Path], file: str | None, everything: bool)
             if ".part" not in old.name and not any(old == view for view in views):
                 old.unlink()
         for name in files:
-            _link(directory / name, entry / name)
+            write_link(directory / name, entry / name)
 
 
 def write_gate(stamp: Path, gate: Path) -> None:

@@ -29,11 +29,15 @@ def _versions() -> dict[str, str | None]:
 
 
 def base_identity(base: Path) -> dict[str, Any]:
-    """`sha256`, one hash of all its files, and of one from the hub `hub` and `revision` (None until its commit is locked)."""
+    """`sha256`, one hash of all its files, and of one from the hub `hub` and `revision`."""
     if (base / MANIFEST).is_file():
         found = read_json(base / MANIFEST)
         params = found["recipe"]["params"]
-        return {"sha256": found["content"], "hub": params["hub"], "revision": (params["lock"] or {}).get("revision")}
+        return {
+            "sha256": found["content"],
+            "hub": params["hub"],
+            "revision": params["lock"] and params["lock"]["revision"],
+        }
     files = {path.relative_to(base).as_posix(): sha256_file(path) for path in files_below(base)}
     return {"sha256": digest(files), "hub": None, "revision": None}
 

@@ -15,7 +15,7 @@ from typing import Any
 from mindgauge import disk, lease, progress
 from mindgauge.code import code_hash
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_text
+from mindgauge.files import read_json, write_json, write_link, write_text
 from mindgauge.hashing import KEY_DIGITS, digest
 from mindgauge.lock import packages
 from mindgauge.placeless import Placeless
@@ -28,7 +28,8 @@ from mindgauge.store import Store
 class Step:
     """What a step works with. It writes all its results into `out`; `work` is scratch that outlives a killed job;
     `facts` go into the manifest, where gates read them; `threads` and `pace` decide how fast it is, never what comes out.
-    `answers` is a directory for what was found of single records, if the recipe says that each stands alone."""
+    `answers` is a directory for what was found of single records, if the recipe says that each stands alone. `settled` are params
+    that were open when the job was planned and are no more (the commit of a model): the entry is that of a recipe which says them."""
 
     names: tuple[str, ...]
     params: dict[str, Any]
@@ -40,6 +41,7 @@ class Step:
     threads: int = 1
     pace: dict[str, Any] = field(default_factory=dict)
     answers: Path | None = None
+    settled: dict[str, Any] = field(default_factory=dict)
 
 
 def _where(stamp: Path) -> str:
@@ -58,7 +60,7 @@ def _check_key(where: str, found: dict[str, Any]) -> None:
     recipe = found["recipe"]
     code = code_hash(recipe["step"], tuple(found["uses"]))
     now = {**recipe, "code": code, "packages": list(packages(found["group"]))}
-    if digest(now)[:KEY_DIGITS] != where.rpartition("/")[2]:
+    if _place(now) != where:
         changed = [part for part in ("code", "packages") if now[part] != recipe[part]] or ["the recipe file"]
         raise UserError(
             f"{' and '.join(changed)} changed after this job was planned; its result would not be what its key says",
@@ -105,8 +107,10 @@ def _reads(found: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
     return [(where, files) for where, _, files in sources if where is not None]
 
 
-def _make_entry(store: Store, where: str, found: dict[str, Any], work: Callable[[Step], None], threads: int) -> None:
-    """Makes an entry whose lease is held."""
+def _make_entry(
+    store: Store, where: str, found: dict[str, Any], work: Callable[[Step], None], threads: int
+) -> dict[str, Any]:
+    """Makes an entry whose lease is held; returns its recipe, which is the one planned but for what the step settled."""
     inputs, lists = _checked_inputs(store, found)
     start = time.monotonic()
     step = Step(
@@ -123,15 +127,23 @@ def _make_entry(store: Store, where: str, found: dict[str, Any], work: Callable[
     print(f"{progress.job} {where.rpartition('/')[2]}", file=sys.stderr, flush=True)
     try:
         work(step)
-        store.put(where, step.out, found["recipe"], step.facts, _reads(found))
+        recipe: dict[str, Any] = {**found["recipe"], "params": {**found["recipe"]["params"], **step.settled}}
+        store.put(_place(recipe), step.out, recipe, step.facts, _reads(found))
     finally:
         shutil.rmtree(step.out, ignore_errors=True)
     shutil.rmtree(step.work, ignore_errors=True)
     print(f"{found['recipe']['step']}: done in {span(time.monotonic() - start)}", file=sys.stderr, flush=True)
+    return recipe
+
+
+def _place(recipe: dict[str, Any]) -> str:
+    """Where the entry of a recipe lies below the store."""
+    return "/".join([recipe["step"], *recipe["names"], digest(recipe)[:KEY_DIGITS]])
 
 
 def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1) -> None:
-    """Makes the entry that `stamp` names, unless it is there, and stamps it. Raises UserError."""
+    """Makes the entry that `stamp` names, unless it is there, and stamps it; where the step settled what was open, the stamp is a link
+    to the stamp of the entry that was made. Raises UserError."""
     where = _where(stamp)
     file = recipe_file(stamp)
     if not file.is_file():
@@ -157,7 +169,13 @@ def make(name: str, stamp: Path, work: Callable[[Step], None], threads: int = 1)
     if not store.has(where):
         with lease.held(store.lease(where), [read for read, _ in _reads(found)]):
             if not store.has(where):  # or it was waited for
-                _make_entry(store, where, found, work, threads)
+                recipe = _make_entry(store, where, found, work, threads)
+                if (settled := _place(recipe)) != where:
+                    own = STAMPS / settled
+                    write_json(recipe_file(own), {**found, "recipe": recipe})
+                    write_text(own, settled + "\n")
+                    write_link(stamp, own)
+                    return
     write_text(stamp, where + "\n")
 
 

@@ -93,7 +93,8 @@ def _listed(results: Path) -> frozenset[str]:
 def verify(results: Path, threads: int) -> Findings:
     """Hashes all entries that this clone has stamped, and checks its gates and views against them."""
     findings = Findings()
-    stamps = sorted(path for path in STAMPS.rglob("*") if path.is_file())
+    # A stamp that leads to another is of the same entry.
+    stamps = sorted(path for path in STAMPS.rglob("*") if path.is_file() and not path.is_symlink())
     whole = []
     with ThreadPoolExecutor(threads) as pool:  # hashlib lets go of the interpreter lock
         looked = Progress(pool.map(_entry, stamps), total=len(stamps), what="entries")
