@@ -13,7 +13,7 @@ from snakemake.io import checkpoint_target
 
 from mindgauge import epoch, mending, process, starting, store_gates, withdrawing
 from mindgauge.config import Settings
-from mindgauge.plan import FURTHER_VIEWS, TARGETS, Plan, gate_file
+from mindgauge.plan import TARGETS, Plan, gate_file
 from mindgauge.files import read_json
 from mindgauge.memo import FileMemo
 from mindgauge.step import exit_on_user_error
@@ -123,8 +123,8 @@ def of_size(amount, bytes_a_parameter):
     def ask(wildcards, attempt):
         try:
             parameters = plan.parameters(wildcards.model)
-        except IncompleteCheckpointException:  # before the base is there; the job comes after it
-            parameters = 0
+        except IncompleteCheckpointException:
+            parameters = 0  # before the base is there; the job comes after it
         return (amount + int(parameters * bytes_a_parameter / 1e6)) * attempt
 
     return ask
@@ -158,7 +158,7 @@ with exit_on_user_error():
     plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
     if plan.main:
         plan.store.open()
-        shown = [Path(view) for view in [*plan.targets(*STEPS), *FURTHER_VIEWS]]
+        shown = [Path(view) for view in [*plan.targets(*STEPS), *plan.further()]]
         mending.gates(plan.store)
         mending.views(shown)
         epoch.keep(

@@ -16,12 +16,17 @@ train: {max_steps: 4, eval_steps: 2, save_steps: 2, batch_size: 2}
 evaluate: {max_new_tokens: 16}
 """
 COSTLY = {
+    "make_label",
+    "make_label_by_model",
     "make_train",
     "make_merge",
     "make_convert",
     "make_imatrix",
     "make_quantise",
     "make_evaluate",
+    "make_fidelity",
+    "make_bench",
+    "make_choose",
     "make_bundle",
     "make_baselines",
 }

@@ -40,6 +40,28 @@ def test_of_two_writers_the_first_wins(store):
     assert not list((store.root / ".aside").iterdir())
 
 
+def test_what_is_left_of_an_entry_without_its_manifest_is_in_nobodys_way(store):
+    put(store)
+    (store.path(WHERE) / "manifest.json").unlink()
+    put(store, text="two")
+    assert (store.path(WHERE) / "a.txt").read_text() == "two" and store.verify(WHERE) == []
+    assert [path.name for path in (store.root / ".damaged").glob("*/a.txt")] == ["a.txt"]
+
+
+def test_no_library_of_a_job_tries_the_network(monkeypatch):
+    for name in process.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    mask = os.umask(0o022)
+    try:
+        process.prepare(group=False, main=True)  # bases are fetched here
+        assert not set(process.OFFLINE) & os.environ.keys()
+        process.prepare(group=False, main=False)
+        assert all(os.environ.pop(name) == "1" for name in process.OFFLINE)
+    finally:
+        os.umask(mask)
+
+
 def test_the_store_and_its_files_are_private(store):
     put(store)
     assert store.root.stat().st_mode & 0o777 == 0o700

@@ -34,3 +34,6 @@ def test_the_whole_workflow_is_planned_with(method, said, tmp_path, monkeypatch)
     clone = Clone(tmp_path / "clone", tmp_path / "store", tmp_path / "tiny")
     done = clone.snakemake("-n", "--sdm", method, "--", "all")
     assert said in done and "view_manifest" in done
+    (tmp_path / "bin" / method).unlink()
+    refused = clone.snakemake("-n", "--sdm", method, "--", "all", check=False)
+    assert clone.status != 0 and method in refused

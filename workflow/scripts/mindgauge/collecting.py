@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mindgauge import disk, lease
+from mindgauge import disk, lease, withdrawing
 from mindgauge.config import Settings
 from mindgauge.errors import UserError
 from mindgauge.recipe import STAMPS, Input
@@ -18,6 +18,8 @@ from mindgauge.store_gates import NotMade, plan_of
 
 SHOWN = 20
 DAY = 86400.0
+# Steps of which nothing is missing where they were not made.
+ON_DEMAND = ("crate", "export", "llama_factory")
 
 
 class Reach:
@@ -31,7 +33,7 @@ class Reach:
         self.known = True
         self._seen: set[tuple[str, ...]] = set()
         views = [(step, *names) for _, step, names, _ in self.plan.views()]
-        for entry in dict.fromkeys([*views, ("catalogue",), ("crate",), ("export",)]):
+        for entry in dict.fromkeys([*views, *self.plan.further().values()]):
             self._visit(*entry)
 
     def _visit(self, step: str, *names: str) -> None:
@@ -48,7 +50,7 @@ class Reach:
                 return
             raise
         self.found.add(recipe.where)
-        if not self.store.has(recipe.where) and step not in ("crate", "export"):
+        if not self.store.has(recipe.where) and step not in ON_DEMAND:
             self.missing.append(recipe.where)
         inputs: list[Input] = [*recipe.inputs.values(), *(one for of in recipe.lists.values() for one in of)]
         for source in inputs:
@@ -112,6 +114,7 @@ def remove(store: Store, garbage: Garbage) -> None:
     for where in garbage.entries:
         store.remove(where)
         (STAMPS / where).unlink(missing_ok=True)  # so that `verify` does not miss it
+    withdrawing.drop_dangling()
     for path in garbage.leftovers:
         shutil.rmtree(path, ignore_errors=True)
     for _, path in store.leases():

@@ -163,9 +163,7 @@ def remove(store: Store, held: Held, ids: Set[str]) -> None:
     for where in sorted(held.entries, key=lambda where: where.startswith("ingest/")):
         store.remove(where)
         (STAMPS / where).unlink(missing_ok=True)  # so that `verify` does not miss it
-    for view in withdrawing.links(withdrawing.RESULTS):
-        if not view.exists():
-            view.unlink()
+    withdrawing.drop_dangling()
 
 
 def forget(store: Store, listed: Path, ids: Set[str], threads: int, apply: bool) -> str:

@@ -58,10 +58,6 @@ TARGETS = {
 }
 
 
-# The views that are no part of `plan.views`: the list of all, and what is made only when it is asked for.
-FURTHER_VIEWS = ("results/manifest.json", "results/export/README.md", "results/crate.zip")
-
-
 # Parameters that are reckoned with where a base's config.json does not tell its shape.
 UNKNOWN_SIZE = 4_000_000_000
 
@@ -730,6 +726,16 @@ class Plan:
         return [found[name] for name in sorted(found)]
 
     # Views
+
+    def further(self) -> dict[str, tuple[str, ...]]:
+        """The views that are no part of `views`, with the step and names that each shows: the list of all, and what is made only when
+        it is asked for."""
+        return {
+            "results/manifest.json": ("catalogue",),
+            "results/export/README.md": ("export",),
+            "results/crate.zip": ("crate",),
+            **{f"results/models/{of}/train_{of}_lora.yaml": ("llama_factory", of) for of in self.settings.names},
+        }
 
     def views(self) -> list[tuple[str, str, tuple[str, ...], str]]:
         """Every view under results/ that `all` makes: its path, and the step, names and file it shows."""

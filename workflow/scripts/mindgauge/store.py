@@ -144,6 +144,8 @@ class Store:
         write_sealed(aside / MANIFEST, {**said, "reads": [list(pair) for pair in reads]})
         done = self.root / where
         done.parent.mkdir(parents=True, exist_ok=True)
+        if done.is_dir() and not self.has(where):  # what a purged scratch leaves, or a removal that was cut off
+            self.set_aside(where)
         try:
             aside.rename(done)
         except OSError:
@@ -184,7 +186,7 @@ class Store:
 
     def set_aside(self, where: str) -> Path:
         """Moves a damaged entry out of the way, so that it is made again and never served."""
-        place = self.root / ".damaged" / f"{where.replace('/', '+')}.{os.getpid()}"
+        place = self.root / ".damaged" / f"{where.replace('/', '+')}.{os.uname().nodename}.{os.getpid()}"
         place.parent.mkdir(exist_ok=True)
         (self.root / where).rename(place)
         return place

@@ -18,6 +18,13 @@ def links(root: Path) -> Iterator[Path]:
         yield from (path for name in [*inside, *files] if (path := Path(directory, name)).is_symlink())
 
 
+def drop_dangling(results: Path = RESULTS) -> None:
+    """Removes the links that lead nowhere: their entries were removed."""
+    for view in links(results):
+        if not view.exists():
+            view.unlink()
+
+
 def outdated(store: Path, planned: Mapping[str, str | None], results: Path = RESULTS) -> list[Path]:
     """The views that show another entry than the planned one. `planned`: `<step>/<names…>` -> where in the store the entry is that
     the configuration asks for; None where that is not known, since what decides it has changed and was not made again. Links that
