@@ -1,11 +1,14 @@
 """What the tests share."""
 
+import fcntl
 import os
+import shutil
 
 # Many threads beside another load make evaluation many times slower (FIELD_NOTES 1).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +121,32 @@ def rows(tmp_path_factory, scheme):
     return root
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
+    """A copy of a directory that `make` fills once for all files and workers of a run: pytest makes a fixture with parameters anew
+    for each file, and each worker of pytest-xdist its own."""
+    run = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    kept = run / "made-once" / name
+    kept.parent.mkdir(exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.is_dir():
+            part = kept.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            make(part)
+            part.rename(kept)
+    return Path(shutil.copytree(kept, factory.mktemp(name), symlinks=True, dirs_exist_ok=True))
+
+
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory, scheme):
     """The tiny models, hardly trained."""
-    root = tmp_path_factory.mktemp("bases")
-    for name in FAMILIES:
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
-    return root
+
+    def make(root):
+        for name in FAMILIES:
+            tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
+
+    return made_once(tmp_path_factory, "bases", make)
 
 
 @pytest.fixture(
@@ -133,8 +155,20 @@ def bases(tmp_path_factory, scheme):
 def made(request, tmp_path_factory, bases, rows, scheme):
     """One model through train, merge, convert and quantise."""
     name, family = request.param, FAMILIES[request.param]
-    root = tmp_path_factory.mktemp(name)
-    parts = {part: root / part for part in ("train", "merge", "convert", "quantise", "work")}
+
+    def make(root):
+        chain(root, name, family, bases, rows, scheme)
+
+    root = made_once(tmp_path_factory, name, make)
+    return {"name": name, "family": family, "base": bases / name, **{part: root / part for part in PARTS}}
+
+
+PARTS = ("train", "merge", "convert", "quantise", "work")
+
+
+def chain(root, name, family, bases, rows, scheme):
+    """One model through train, merge, convert and quantise, below `root`."""
+    parts = {part: root / part for part in PARTS}
     for path in parts.values():
         path.mkdir()
     options = {"family": family, "template": template(family), "context": 512}
@@ -157,7 +191,6 @@ def made(request, tmp_path_factory, bases, rows, scheme):
     described = gguf_metadata.described(name, rows, licence="MIT", base="owner/base", revision="abc", sources=SOURCES)
     converting.convert(parts["merge"], parts["convert"], parts["work"], name, "f16", described)
     quantising.quantise(parts["convert"], parts["quantise"], "Q4_K_M")
-    return {"name": name, "family": family, "base": bases / name, **parts}
 
 
 SOURCES = {
@@ -200,8 +233,11 @@ def evaluated(made, rows, out, scheme, variant, max_new_tokens=48):
 @pytest.fixture(scope="session")
 def bundled(made, rows, tmp_path_factory, scheme):
     """The quant of `made` as a bundle, and its evaluation on the held-out rows."""
-    root = tmp_path_factory.mktemp(f"{made['name']}-bundle")
-    evaluated(made, rows, root / "eval", scheme, "Q4_K_M")
+    root = made_once(
+        tmp_path_factory,
+        f"{made['name']}-bundle",
+        lambda root: evaluated(made, rows, root / "eval", scheme, "Q4_K_M"),
+    )
     write_json(root / "gates.json", {"Q4_K_M": decide(Gates(), {})})
     out = root / "bundle"
     out.mkdir()
@@ -237,10 +273,12 @@ def bundled(made, rows, tmp_path_factory, scheme):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory, scheme):
     """The demo's two base models, hardly trained."""
-    root = tmp_path_factory.mktemp("tiny")
-    for name in ("tiny-qwen2", "tiny-llama"):
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
-    return root
+
+    def make(root):
+        for name in ("tiny-qwen2", "tiny-llama"):
+            tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], root / name, steps=2)
+
+    return made_once(tmp_path_factory, "tiny", make)
 
 
 @pytest.fixture(scope="session")

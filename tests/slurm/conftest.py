@@ -14,7 +14,7 @@ from mindgauge import tiny_models
 from mindgauge.answers import all_answers
 from mindgauge.labels import Scheme
 
-from .cluster import Cluster, missing
+from .cluster import ACCOUNT, Cluster, missing
 
 MODELS = ("tiny-qwen2", "tiny-llama")
 # As few jobs and rows as the chain can have.
@@ -59,5 +59,6 @@ def clone(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, scheme: Sc
         "SLURM_CONF": cluster.environment["SLURM_CONF"],
         "MINDGAUGE_CPU_PARTITION": "cpu",
         "MINDGAUGE_LATENCY": "5",
+        "MINDGAUGE_ACCOUNT": ACCOUNT,
     }
     return made

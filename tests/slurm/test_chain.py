@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from mindgauge.efficiency import seconds
 
+from .cluster import ACCOUNT
 from .conftest import MODELS
 from .driver import Driver
 
@@ -28,9 +30,11 @@ def jobs(cluster, clone):
     driver = Driver(clone, *TARGETS, overlays=("minutes.yaml",))
     assert driver.wait(1800) == 0, driver.said[-4000:]
     found: dict[str, list[dict[str, str]]] = {}
-    fields = ("JobID", "JobName", "Comment", "Partition", "AllocTRES", "Timelimit", "State", "Start", "End")
+    fields = ("JobID", "JobName", "Comment", "Account", "Partition", "AllocTRES", "Timelimit", "State", "Start", "End")
     for job in cluster.accounted(*fields):
-        assert job["State"] == "COMPLETED" and job["JobName"].startswith("mindgauge_"), job
+        assert job["State"] == "COMPLETED" and job["JobName"].startswith("mindgauge_") and job["Account"] == ACCOUNT, (
+            job
+        )
         assert not LOCAL.match(job["Comment"]), job
         rule, _, job["wildcards"] = job["Comment"].removeprefix("rule_").partition("_wildcards_")
         job |= dict(part.split("=") for part in job["AllocTRES"].split(","))
@@ -77,10 +81,74 @@ def test_the_memory_of_a_job_that_loads_a_model_follows_its_size(clone, jobs):
         assert job["mem"] == f"{8000 + int(gate['facts']['architecture']['parameters'] * 7 / 1e6)}M", job
 
 
-def test_a_second_run_submits_nothing(cluster, clone, jobs):
-    before = len(cluster.accounted("JobID"))
-    driver = Driver(clone, *TARGETS, overlays=("minutes.yaml",))
-    assert driver.wait() == 0 and len(cluster.accounted("JobID")) == before, driver.said[-4000:]
+@pytest.fixture
+def submitted(cluster, clone, jobs):
+    """Runs Snakemake on the cluster, and says the rules of the jobs that were submitted, and what they asked for."""
+
+    def run(*targets, overlays=("minutes.yaml",)):
+        before = {job["JobID"] for job in cluster.accounted("JobID")}
+        driver = Driver(clone, *(targets or TARGETS), overlays=overlays)
+        assert driver.wait() == 0, driver.said[-4000:]
+        found = cluster.accounted("JobID", "Comment", "Partition", "AllocTRES", "Timelimit")
+        return [job for job in found if job["JobID"] not in before]
+
+    return run
+
+
+def test_a_second_run_submits_nothing(submitted):
+    assert submitted() == []
+
+
+def test_dates_comments_and_lost_metadata_submit_nothing(clone, submitted):
+    for top in ("workflow", "config", "rules", "data", "results"):
+        for path in (clone.root / top).rglob("*"):
+            if path.is_file() and ".store" not in path.parts:
+                path.touch()
+    programs = [*(clone.root / "workflow/scripts").rglob("*.py")]
+    for program in programs:
+        program.write_text(f"# A comment.\n\n{program.read_text()}")
+    shutil.rmtree(clone.root / ".snakemake/metadata")
+    assert submitted() == []
+    shutil.rmtree(clone.root / "results")
+    assert submitted() == [] and (clone.root / "results/report/index.html").is_file()
+
+
+def test_of_one_models_learning_rate_its_training_alone_is_submitted(clone, submitted):
+    (clone.root / "rate.yaml").write_text("extra_models: {tiny-llama: {minutes: 90, train: {learning_rate: 0.001}}}")
+    (job,) = submitted(*TARGETS, overlays=("rate.yaml",))
+    assert job["Comment"].startswith("rule_make_train_wildcards_tiny-llama_")
+    assert submitted() == []
+
+
+def test_a_labelling_model_holds_a_gpu(clone, submitted):
+    gguf = (clone.root / "results/models/tiny-qwen2/gguf/tiny-qwen2-Q4_K_M.gguf").resolve()
+    (clone.root / "voter.yaml").write_text(f"label: {{backend: llama-cpp, model: {gguf}, context: 1024}}")
+    asked = [job for job in submitted("labels", overlays=("voter.yaml",)) if "make_label_by_model" in job["Comment"]]
+    assert len(asked) == 1
+    of = dict(part.split("=") for part in asked[0]["AllocTRES"].split(","))
+    assert (asked[0]["Partition"], of["gres/gpu"], of["cpu"], of["mem"]) == ("A40", "1", "8", "32G")
+
+
+def test_the_doctor_finds_the_site_ready_and_says_what_is_not(clone):
+    def doctor(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "workflow/scripts/doctor.py", "--configfile", "config/demo.yaml", *arguments],
+            cwd=clone.root,
+            env={**os.environ, **clone.environment, "MINDGAUGE_STORE": str(clone.store), **environment},
+            capture_output=True,
+            text=True,
+        )
+
+    ready = doctor()
+    assert ready.returncode == 0, ready.stdout + ready.stderr
+    wrong = doctor(MINDGAUGE_GRES="gpu:a100:1")
+    assert wrong.returncode == 1 and "a100" in wrong.stdout
+    nobody = doctor(MINDGAUGE_ACCOUNT="nobody")
+    assert nobody.returncode == 1 and "nobody" in nobody.stdout
+    # On a node of this cluster the environment is there and a GPU is not: its cards are made up.
+    tried = doctor("--job")
+    assert "GPU" in tried.stdout, tried.stdout
+    assert "Not tried" in ready.stdout and "Not tried" not in tried.stdout
 
 
 def test_what_the_jobs_used_of_what_they_asked_for(clone, jobs):
