@@ -249,6 +249,29 @@ def test_stock_llama_cpp_reads_from_the_quant_what_it_is_and_what_it_was_made_of
     assert inputs and not any(text in said for text in inputs)
 
 
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "told"),
+    [
+        ({}, {}, None),
+        ({}, {"same_answers": 0.0, "same_top_token": 0.9, "max_abs_logit": 0.5}, None),  # near ties that fall otherwise
+        ({"max_abs_logit": 0.011}, {}, "logits differ"),
+        ({"max_abs_logit": float("nan")}, {}, "logits differ"),
+        ({"same_answers": 0.875}, {}, "other labels than the adapter on 12%"),
+        ({}, {"same_top_token": 0.89}, r"89.0% only.*\n.*cast to bf16"),
+        ({}, {"same_top_token": float("nan")}, "cast to bf16"),
+        (None, {"same_answers": 0.0, "same_top_token": 0.9, "max_abs_logit": 0.5}, None),
+        (None, {"same_top_token": 0.89}, "does not hold the model in fp32"),
+    ],
+)
+def test_a_merge_that_says_something_else_is_refused(fp32, bf16, told):
+    same = {"max_abs_logit": 0.001, "same_top_token": 1.0, "same_answers": 1.0}
+    check = {"bf16": {**same, **bf16}, **({} if fp32 is None else {"fp32": {**same, **fp32}})}
+    if told is None:
+        return merging._refuse_different(check)
+    with pytest.raises(UserError, match=told):
+        merging._refuse_different(check)
+
+
 def test_what_slurm_was_asked_for_is_the_memory_that_merging_has(monkeypatch):
     monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
     assert merging._room(10_000_000)
