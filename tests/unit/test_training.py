@@ -369,11 +369,16 @@ def test_two_processes_share_the_base(learn, bases, rows, tmp_path, scheme):
 
 def test_several_nodes_start_torchrun_once_on_each(tmp_path, monkeypatch):
     file = tmp_path / "arguments.json"
-    found = distributed.command("mindgauge.train_process", file, gpus=4, nodes=2, host="n1", job="77")
+    found = distributed.command("mindgauge.train_process", file, gpus=4, nodes=2, host="n1", job="77", cpus="32")
     assert found[0] == "srun" and "--nodes=2" in found and "--ntasks-per-node=1" in found
-    assert "--nnodes=2" in found and "--rdzv-endpoint=n1:29400" in found and "--nproc-per-node=4" in found
+    assert "--cpus-per-task=32" in found and found.index("--cpus-per-task=32") < found.index(sys.executable)
+    assert "--nnodes=2" in found and "--rdzv-endpoint=n1:29477" in found and "--nproc-per-node=4" in found
     assert found[-3:] == ["-m", "mindgauge.train_process", str(file)]
     assert "--standalone" in distributed.command("m", file, gpus=2)
+    unsaid = distributed.command("m", file, gpus=1, nodes=2, host="n1", job="78")
+    assert "--rdzv-endpoint=n1:29478" in unsaid and not any("cpus" in part for part in unsaid)
+    # Below the ports that Linux gives to whoever asks for any.
+    assert {distributed.port(str(job)) for job in range(2**20)} == set(range(29400, 32400))
     monkeypatch.delenv("SLURM_JOB_NODELIST", raising=False)
     with pytest.raises(UserError, match="outside a SLURM job"):
         distributed.run("m", {}, tmp_path, gpus=1, nodes=2)
