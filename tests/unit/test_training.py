@@ -428,6 +428,20 @@ def test_several_nodes_start_torchrun_once_on_each(tmp_path, monkeypatch):
         distributed.run("m", {}, tmp_path, gpus=1, nodes=2)
 
 
+def test_a_job_of_several_nodes_gives_srun_its_cores_and_its_own_port(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    for name, body in {"scontrol": "echo n7; echo n8", "srun": f'echo "$@" > {tmp_path}/srun'}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    job = {"SLURM_JOB_NODELIST": "n[7-8]", "SLURM_JOB_ID": "3001", "SLURM_CPUS_PER_TASK": "16"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert distributed.run("m", {}, tmp_path, gpus=2, nodes=2) == {}
+    said = (tmp_path / "srun").read_text()
+    assert "--cpus-per-task=16" in said and "--rdzv-endpoint=n7:29401" in said and "--rdzv-id=3001" in said
+
+
 # What is written down
 
 
