@@ -1,4 +1,4 @@
-"""Lets the real LLaMA-Factory read a train_<model>_lora.yaml, load results/sft by its own loader, and put the first row through its
+"""Lets the real LLaMA-Factory read a train_<model>_lora.yaml, load results/sft by its own loader, and put all rows through its
 own template; and compares the token ids with those that training has here. Prints numbers and names, no row.
 
 Run from the root by a Python that has the real package, with this library in PYTHONPATH: docs/llama-factory.md says how."""

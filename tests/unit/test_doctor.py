@@ -263,3 +263,13 @@ def test_the_slurm_profile_without_slurm_says_so(in_root, programs):
     said = table(found)
     assert "failure  SLURM's programs" in said and "store: permissions" in said
     assert all(one.instead for one in found if one.state != "ok")
+
+
+@pytest.mark.parametrize(("site", "state"), [({}, "warning"), ({"gpu_memory_gib": 45}, "ok")])
+def test_a_gpu_whose_memory_is_not_told_is_warned_of_on_a_cluster(in_root, programs, site, state):
+    settings = Settings({**overlaid([Path("config/demo.yaml")]), "site": site})
+    found = doctor.examine(settings, cluster.read_profile(Path("profiles/slurm")))
+    (told,) = [one for one in found if one.about == "GPU memory"]
+    assert told.state == state and (state == "ok" or "site: {gpu_memory_gib" in told.instead)
+    local = doctor.examine(settings, cluster.read_profile(Path("profiles/local")))
+    assert not any(one.about == "GPU memory" for one in local)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from importlib.metadata import version
+from itertools import zip_longest
 from types import SimpleNamespace
 
 import pytest
@@ -42,7 +43,12 @@ def test_over_long_rows_lose_their_oldest_words_only(bases):
     example = talk.example(row, 200)
     text = talk.tokenizer.decode(example.prompt)
     assert example.shortened and len(example.prompt) + len(example.completion) <= 200
-    assert "最后一句" in text and "第0轮" not in text and INSTRUCTION in text
+    # What is kept is the end of the text, in whole lines, and one more would not have fitted.
+    lines = row["input"].split("\n")
+    kept = next(n for n in range(len(lines)) if talk.render(INSTRUCTION, "\n".join(lines[n:])) == text)
+    assert 0 < kept < len(lines) - 1
+    more = talk.ids(talk.render(INSTRUCTION, "\n".join(lines[kept - 1 :])))
+    assert len(more) + len(example.completion) + 4 > 200
     with pytest.raises(UserError, match="instruction alone"):
         talk.prompt(INSTRUCTION, "甲", 5)
 
@@ -70,7 +76,8 @@ def test_every_template_puts_the_answer_after_the_generation_prompt(family):
 
     whole, prompt = render([user, answer], False), render([user], True)
     assert whole.startswith(prompt) and whole[len(prompt) :] == '{"a": 1}' + chat.END_TOKENS[family]
-    assert "问\n句" in prompt and "think>\n\n</think" in prompt if family == "qwen3" else "think" not in prompt
+    assert "问\n句" in prompt
+    assert "think>\n\n</think" in prompt if family == "qwen3" else "think" not in prompt
     with pytest.raises(ValueError, match="only user and assistant"):
         render([{"role": "system", "content": "x"}, user], True)
 
@@ -97,17 +104,47 @@ def test_the_merged_model_says_what_the_adapter_says(made):
         assert {str(file.get_tensor(name).dtype) for name in file.keys()} == {"torch.bfloat16"}  # noqa: SIM118
 
 
-def test_tokens_are_the_same_in_hf_and_llama_cpp(made, rows):
-    talk = the_chat(made)
-    llama = inference.load_gguf(made["convert"] / "model.gguf", 512)
+def assert_parity(talk, others, texts):
+    """Each of `others` gives the ids of `talk` for all texts; else the first token that differs is told."""
+    for text in texts:
+        ids = talk.ids(text)
+        for name, of in others.items():
+            pairs = enumerate(zip_longest(ids, of(text)))
+            apart = next(((n, one, other) for n, (one, other) in pairs if one != other), None)
+            assert apart is None, f"{name}: token {apart[0]} is {apart[2]}, not {apart[1]}: {text!a}"
+
+
+def by_llama_cpp(gguf):
+    llama = inference.load_gguf(gguf, 512)
+    return lambda text: llama.tokenize(text.encode(), add_bos=False, special=True)
+
+
+def wholes(talk, rows):
+    """Prompts, and prompts with their answers, as training puts them."""
+    of = list(read_jsonl(rows / "train.jsonl"))
+    return [talk.render(row["instruction"], row["input"], answer) for row in of for answer in (None, row["output"])]
+
+
+def test_tokens_are_the_same_in_training_merged_model_and_llama_cpp(made, rows):
+    talk, merged = the_chat(made, "base"), the_chat(made)
+    llama = by_llama_cpp(made["convert"] / "model.gguf")
     lines = [line for path in sorted((ROOT / "data/sample/CPsyCounD").glob("*.txt")) for line in path.open()]
     assert len(lines) > 200
-    for text in STRINGS + lines:
-        assert llama.tokenize(text.encode(), add_bos=False, special=True) == talk.ids(text), text.encode(
-            "unicode_escape"
-        )
-    asked = inference.prompts(talk, list(read_jsonl(rows / "train.jsonl")), 480)
-    assert inference.token_parity(llama, asked) == 1.0
+    assert_parity(talk, {"merged": merged.ids, "llama.cpp": llama}, STRINGS + lines + wholes(talk, rows))
+
+
+def test_a_template_that_shares_a_tokenizer_gives_the_same_tokens_in_llama_cpp(bases, rows, tmp_path):
+    merged, out = tmp_path / "merged", tmp_path / "out"
+    shutil.copytree(bases / "tiny-qwen3", merged)
+    out.mkdir()
+    talk = chat.Chat.load(bases / "tiny-qwen3", template("qwen3-instruct"), "qwen3-instruct")
+    merging._tokenizer(bases / "tiny-qwen3", merged, talk)
+    converting.convert(merged, out, tmp_path, "tiny-qwen3", "f16")
+    texts = wholes(talk, rows)
+    assert not any("think" in text for text in texts)
+    assert_parity(talk, {"llama.cpp": by_llama_cpp(out / "model.gguf")}, texts)
+    for row in read_jsonl(rows / "train.jsonl"):
+        assert talk.tokenizer.decode(talk.example(row, 512).completion) == row["output"] + talk.end
 
 
 def test_the_gguf_carries_template_and_end_token(made):
@@ -246,6 +283,29 @@ def test_stock_llama_cpp_reads_from_the_quant_what_it_is_and_what_it_was_made_of
     assert made["merge"].name not in said.replace(made["name"], "") and str(made["merge"].parent) not in said
     inputs = [row["input"] for row in read_jsonl(rows / "train.jsonl")]
     assert inputs and not any(text in said for text in inputs)
+
+
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "told"),
+    [
+        ({}, {}, None),
+        ({}, {"same_answers": 0.0, "same_top_token": 0.9, "max_abs_logit": 0.5}, None),  # near ties that fall otherwise
+        ({"max_abs_logit": 0.011}, {}, "logits differ"),
+        ({"max_abs_logit": float("nan")}, {}, "logits differ"),
+        ({"same_answers": 0.875}, {}, "other labels than the adapter on 12%"),
+        ({}, {"same_top_token": 0.89}, r"89.0% only.*\n.*cast to bf16"),
+        ({}, {"same_top_token": float("nan")}, "cast to bf16"),
+        (None, {"same_answers": 0.0, "same_top_token": 0.9, "max_abs_logit": 0.5}, None),
+        (None, {"same_top_token": 0.89}, "does not hold the model in fp32"),
+    ],
+)
+def test_a_merge_that_says_something_else_is_refused(fp32, bf16, told):
+    same = {"max_abs_logit": 0.001, "same_top_token": 1.0, "same_answers": 1.0}
+    check = {"bf16": {**same, **bf16}, **({} if fp32 is None else {"fp32": {**same, **fp32}})}
+    if told is None:
+        return merging._refuse_different(check)
+    with pytest.raises(UserError, match=told):
+        merging._refuse_different(check)
 
 
 def test_what_slurm_was_asked_for_is_the_memory_that_merging_has(monkeypatch):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,19 @@ import torch
 from conftest import FAMILIES, PACE, ROOT, numbers, template
 from transformers import AutoModelForCausalLM
 
-from mindgauge import batches, chat, distributed, fitting, merging, run_record, tracking, trainer, training
+from mindgauge import (
+    batches,
+    callbacks,
+    chat,
+    curves,
+    distributed,
+    fitting,
+    merging,
+    run_record,
+    tracking,
+    trainer,
+    training,
+)
 from mindgauge.config import Train
 from mindgauge.errors import UserError
 from mindgauge.files import read_json, read_jsonl, write_jsonl
@@ -28,12 +41,12 @@ OPTIONS = {"model": "m", "family": "llama3", "template": template("llama3"), "co
 def learn(bases, rows, tmp_path, scheme):
     """Trains the tiny Llama in this process; returns where the adapter is."""
 
-    def train(name="out", *, sft=rows, work=None, pace=PACE, **change):
+    def train(name="out", *, sft=rows, work=None, pace=PACE, context=OPTIONS["context"], **change):
         out, work = tmp_path / name, work or tmp_path / f"{name}-work"
         out.mkdir(exist_ok=True)
         work.mkdir(exist_ok=True)
         given = numbers(**{"max_steps": 6, "eval_steps": 3, "save_steps": 3, **change})
-        options = {**OPTIONS, "labels": scheme.to_dict(), "numbers": given, "pace": pace}
+        options = {**OPTIONS, "context": context, "labels": scheme.to_dict(), "numbers": given, "pace": pace}
         training.train(sft, bases / "tiny-llama", out, work, **options)
         return out
 
@@ -158,6 +171,37 @@ def test_a_recipe_trains_and_merges_into_the_full_base(bases, rows, tmp_path, le
     merging.merge(bases / "tiny-llama", out, rows, merged, **options)
     check = read_json(merged / "merge_check.json")["fp32"]
     assert check["same_answers"] == 1.0 and check["max_abs_logit"] < merging.BOUND
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("upcast", [[], ["norms"], ["norms", "lm_head"]], ids=",".join)
+def test_norms_and_head_are_held_in_fp32_where_it_is_asked_for_and_nothing_else(bases, name, upcast):
+    loaded = training._model(bases / name, numbers(upcast=upcast), "bf16")
+    head = loaded.get_output_embeddings().weight  # the embeddings too, where they are tied
+    found = {of: weights.dtype is torch.float32 for of, weights in loaded.named_parameters()}
+    norms = {of for of in found if "norm" in of}
+    heads = {of for of, weights in loaded.named_parameters() if weights is head}
+    assert (
+        norms
+        and heads
+        and heads == {"model.embed_tokens.weight" if loaded.config.tie_word_embeddings else "lm_head.weight"}
+    )
+    expected = (norms if "norms" in upcast else set()) | (heads if "lm_head" in upcast else set())
+    assert {of for of, exact in found.items() if exact} == expected
+
+
+def test_rows_that_are_too_long_are_shortened_counted_and_trained_on(bases, rows, learn, capsys):
+    talk = chat.Chat.load(bases / "tiny-llama", template("llama3"), "llama3")
+    lengths = sorted(
+        len(of.prompt) + len(of.completion)
+        for of in training.examples(talk, list(read_jsonl(rows / "train.jsonl")), 512)
+    )
+    context = lengths[len(lengths) // 2]
+    out = learn(context=context)
+    found = read_json(out / "train_results.json")
+    cut = sum(of.shortened for of in training.examples(talk, list(read_jsonl(rows / "train.jsonl")), context))
+    assert found["rows"] == len(lengths) and 0 < found["shortened"] == cut < len(lengths)
+    assert f"train: {len(lengths)} rows, {cut} shortened to {context} tokens" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -369,14 +413,33 @@ def test_two_processes_share_the_base(learn, bases, rows, tmp_path, scheme):
 
 def test_several_nodes_start_torchrun_once_on_each(tmp_path, monkeypatch):
     file = tmp_path / "arguments.json"
-    found = distributed.command("mindgauge.train_process", file, gpus=4, nodes=2, host="n1", job="77")
+    found = distributed.command("mindgauge.train_process", file, gpus=4, nodes=2, host="n1", job="77", cpus="32")
     assert found[0] == "srun" and "--nodes=2" in found and "--ntasks-per-node=1" in found
-    assert "--nnodes=2" in found and "--rdzv-endpoint=n1:29400" in found and "--nproc-per-node=4" in found
+    assert "--cpus-per-task=32" in found and found.index("--cpus-per-task=32") < found.index(sys.executable)
+    assert "--nnodes=2" in found and "--rdzv-endpoint=n1:29477" in found and "--nproc-per-node=4" in found
     assert found[-3:] == ["-m", "mindgauge.train_process", str(file)]
     assert "--standalone" in distributed.command("m", file, gpus=2)
+    unsaid = distributed.command("m", file, gpus=1, nodes=2, host="n1", job="78")
+    assert "--rdzv-endpoint=n1:29478" in unsaid and not any("cpus" in part for part in unsaid)
+    # Below the ports that Linux gives to whoever asks for any.
+    assert {distributed.port(str(job)) for job in range(2**20)} == set(range(29400, 32400))
     monkeypatch.delenv("SLURM_JOB_NODELIST", raising=False)
     with pytest.raises(UserError, match="outside a SLURM job"):
         distributed.run("m", {}, tmp_path, gpus=1, nodes=2)
+
+
+def test_a_job_of_several_nodes_gives_srun_its_cores_and_its_own_port(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    for name, body in {"scontrol": "echo n7; echo n8", "srun": f'echo "$@" > {tmp_path}/srun'}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    job = {"SLURM_JOB_NODELIST": "n[7-8]", "SLURM_JOB_ID": "3001", "SLURM_CPUS_PER_TASK": "16"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert distributed.run("m", {}, tmp_path, gpus=2, nodes=2) == {}
+    said = (tmp_path / "srun").read_text()
+    assert "--cpus-per-task=16" in said and "--rdzv-endpoint=n7:29401" in said and "--rdzv-id=3001" in said
 
 
 # What is written down
@@ -402,6 +465,52 @@ def test_tensorboard_is_written_below_results(learn, tmp_path, monkeypatch):
     (run,) = (tmp_path / tracking.TRACKING / "tensorboard").iterdir()
     seen = EventAccumulator(str(run)).Reload()
     assert [event.step for event in seen.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("tracker", "said"),
+    [
+        ("none", {}),
+        ("tensorboard", {"TENSORBOARD_LOGGING_DIR": "{place}/run"}),
+        ("wandb", {"WANDB_MODE": "offline", "WANDB_DIR": "{place}", "WANDB_PROJECT": "mindgauge"}),
+        ("mlflow", {"MLFLOW_TRACKING_URI": "sqlite:///{place}/mlflow.db", "MLFLOW_EXPERIMENT_NAME": "mindgauge"}),
+        ("trackio", {"TRACKIO_DIR": "{place}"}),
+    ],
+)
+def test_a_tracker_is_told_to_stay_below_results(tmp_path, monkeypatch, tracker, said):
+    monkeypatch.chdir(tmp_path)
+    environment = {"WANDB_MODE": "online"}
+    monkeypatch.setattr(tracking.os, "environ", environment)
+    assert tracking.start(tracker, "run") == ([] if tracker == "none" else [tracker])
+    place = tmp_path / "results/tracking" / tracker
+    assert place.is_dir() == (tracker != "none")
+    assert environment == environment | {name: value.format(place=place) for name, value in said.items()}
+
+
+def test_the_curve_is_smoothed_by_an_exponential_moving_average():
+    assert curves.smoothed([]) == [] and curves.smoothed([3.0]) == [3.0]
+    # 0.8 x 1 + 0.2 x 2; 0.8 x 1.2 + 0.2 x 0; and a half of each.
+    assert curves.smoothed([1.0, 2.0, 0.0]) == pytest.approx([1.0, 1.2, 0.96])
+    assert curves.smoothed([1.0, 2.0, 0.0], 0.5) == pytest.approx([1.0, 1.5, 0.75])
+
+
+@pytest.mark.parametrize(("visible", "joules"), [(None, 7.0), ("", 7.0), ("1", 2.0), ("0,GPU-b", 6.0), ("5", None)])
+def test_energy_is_that_of_the_gpus_this_process_sees(monkeypatch, visible, joules):
+    millijoules = {"0": 1000, "1": 2000, "2": 4000, "GPU-b": 5000}
+    fake = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 3,
+        nvmlDeviceGetHandleByIndex=lambda number: {0: "0", 1: "1", 2: "2"}[number],
+        nvmlDeviceGetHandleByUUID=lambda name: name,
+        nvmlDeviceGetTotalEnergyConsumption=millijoules.__getitem__,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert callbacks.joules() == joules
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as if it were not installed
+    assert callbacks.joules() is None
 
 
 def test_a_tracker_that_is_not_there_is_told(monkeypatch):

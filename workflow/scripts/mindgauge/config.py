@@ -23,7 +23,7 @@ from mindgauge.readers.psysuicide import CLASSES
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$")]
 Reader = Literal["cpsycound", "cpsycoune", "psyqa", "smile", "psysuicide", "alpaca", "messages", "table"]
-FAMILIES = ("deepseek-r1", "qwen3", "qwen3-instruct", "llama3", "gemma3", "mistral")
+Family = Literal["deepseek-r1", "qwen3", "qwen3-instruct", "llama3", "gemma3", "mistral"]
 
 
 class Section(BaseModel):
@@ -213,7 +213,8 @@ class Train(Section):
     )
     double_quant: bool = Field(True, description="Of an NF4 base quantise the quantisation's constants, too.")
     upcast: list[Literal["norms", "lm_head"]] = Field(
-        [], description="Parts of the frozen base held in fp32 while training; `norms` steadies an NF4 base."
+        [],
+        description="Parts of the frozen base held in fp32 while training; `norms` steadies an NF4 base. Where a model shares its embeddings with its head, `lm_head` holds both so.",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="Compute precision; `auto` is bf16 on a GPU that has it, and fp32 elsewhere."
@@ -288,7 +289,7 @@ class Train(Section):
     )
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = Field(
         "none",
-        description="Where the course of training is also written, below results/tracking; `wandb` offline. `tensorboard` is installed; for another: .venv/bin/pip install <its name>.",
+        description="Where the course of training is also written, below results/tracking; `wandb` offline. `tensorboard` is installed; for another: .venv/bin/pip install wandb, trackio, or mlflow-skinny alembic sqlalchemy for mlflow.",
     )
 
     @field_validator("target_modules")
@@ -426,7 +427,7 @@ class Model(Section):
     )
     path: str | None = Field(None, description="A local directory with the base model, instead of `hub`.")
     licence: str = Field(description="Licence of the base model.")
-    family: Literal["deepseek-r1", "qwen3", "qwen3-instruct", "llama3", "gemma3", "mistral"] = Field(
+    family: Family = Field(
         description="Template family: config/templates/<family>.jinja. `qwen3` for the hybrid models, `qwen3-instruct` for Instruct-2507, which never thinks; `gemma3` for Gemma 2, too."
     )
     context: int = Field(

@@ -14,7 +14,9 @@ from mindgauge.errors import UserError
 from mindgauge.files import read_json, write_json
 
 OUTCOME = "outcome.json"
-PORT = 29400  # torchrun's own default
+PORTS = range(
+    29400, 32400
+)  # from torchrun's own default up to below those that Linux gives to whoever asks for any (32768)
 
 
 def first_host(nodes: str) -> str:
@@ -23,20 +25,28 @@ def first_host(nodes: str) -> str:
     return done.stdout.split()[0]
 
 
-def command(module: str, arguments: Path, *, gpus: int, nodes: int = 1, host: str = "", job: str = "") -> list[str]:
+def port(job: str) -> int:
+    """Where the nodes of a SLURM job meet: another for each of two jobs that share a host."""
+    return PORTS[int(job) % len(PORTS)]
+
+
+def command(
+    module: str, arguments: Path, *, gpus: int, nodes: int = 1, host: str = "", job: str = "", cpus: str = ""
+) -> list[str]:
     """What starts `module` with the file of its arguments in `gpus` processes on each of `nodes` nodes: torchrun, on several nodes once
-    on each by srun, meeting at `host`."""
+    on each by srun, with the job's `cpus` a task (which srun does not take over by itself since SLURM 22.05), meeting at `host`."""
     worker = [f"--nproc-per-node={gpus}", "-m", module, str(arguments)]
     torchrun = [sys.executable, "-m", "torch.distributed.run"]
     if nodes == 1:
         return [*torchrun, "--standalone", *worker]
-    meeting = [f"--nnodes={nodes}", f"--rdzv-id={job}", "--rdzv-backend=c10d", f"--rdzv-endpoint={host}:{PORT}"]
+    meeting = [f"--nnodes={nodes}", f"--rdzv-id={job}", "--rdzv-backend=c10d", f"--rdzv-endpoint={host}:{port(job)}"]
     return [
         "srun",
         "--overlap",
         f"--nodes={nodes}",
         f"--ntasks={nodes}",
         "--ntasks-per-node=1",
+        *([f"--cpus-per-task={cpus}"] if cpus else []),
         *torchrun,
         *meeting,
         *worker,
@@ -69,7 +79,15 @@ def run(module: str, arguments: dict[str, Any], work: Path, *, gpus: int, nodes:
         "PYTHONPATH": os.pathsep.join([library, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     child = subprocess.Popen(
-        command(module, file, gpus=gpus, nodes=nodes, host=host, job=job),
+        command(
+            module,
+            file,
+            gpus=gpus,
+            nodes=nodes,
+            host=host,
+            job=job,
+            cpus=os.environ.get("SLURM_CPUS_PER_TASK", ""),
+        ),
         env=environment,
         stderr=subprocess.PIPE,
         text=True,

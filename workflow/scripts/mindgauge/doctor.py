@@ -100,6 +100,20 @@ def check_templates(plan: Plan) -> Iterator[Finding]:
         yield ok("chat templates", ", ".join(sorted(families)))
 
 
+def check_gpu_memory(settings: Settings) -> Finding:
+    """Does the config say how much memory the GPU has, so that a training that it cannot hold is refused before it is queued?"""
+    memory = settings.config.site.gpu_memory_gib
+    if memory is not None:
+        return ok(
+            "GPU memory", f"{memory:g} GiB by the config: a training that does not fit is told before it is queued"
+        )
+    return warning(
+        "GPU memory",
+        "the config does not say how much the GPU has: a training that does not fit is queued all the same",
+        "site: {gpu_memory_gib: <what nvidia-smi tells on a node, in GiB>} in the config",
+    )
+
+
 def check_plan(settings: Settings, place: Path) -> Iterator[Finding]:
     """Are the raw files there, and is there room for what a run would write?"""
     try:
@@ -135,6 +149,7 @@ def examine(settings: Settings, profile: dict[str, Any], *, job: bool = False) -
         *check_python(),
         *check_torch(torch_build(), gpu_asked=gpu),
         *(check_cluster(profile, job=job) if slurm else ()),
+        *([check_gpu_memory(settings)] if gpu else ()),
         *check_store(plan.store),
         *check_renames(plan.store),
         *check_private(RESULTS, group=plan.store.group),

@@ -1,20 +1,22 @@
 """Merging: the adapter into the full-precision base, checked against the adapter."""
 
 import json
-import math
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from mindgauge import disk, dummy_prefix
+from mindgauge.architecture import parameters
 from mindgauge.chat import Chat
 from mindgauge.errors import UserError
 from mindgauge.files import read_jsonl, write_json, write_text
 
 # Logits of the merged model, still in fp32, against base + adapter: only the order of sums differs.
 BOUND = 1e-2
-# Compared in bf16, for want of memory: its rounding decides some tokens.
+# Of what is written, in bf16: rounding decides near ties, one answer in eight of a tiny model among them, so neither single logits nor
+# answers are asked for. Of the models that tests train it leaves 98 % and more of the likeliest tokens as they are, with logits
+# moved by up to 0.2; where one in ten differs, more was lost than digits.
 SAME_TOP = 0.9
 CHECKED = 8
 SHARD = "4GB"
@@ -76,17 +78,6 @@ def _room(weights: int) -> bool:
     return not free or weights * 4 * 4 / 3 < min(free)
 
 
-def _weights(base: Path) -> int:
-    """How many weights the base's safetensors hold, from their headers."""
-    from safetensors import safe_open
-
-    count = 0
-    for path in base.glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
-    return count
-
-
 def _merge_layers(adapted: Any) -> Any:
     """Adds each layer's adapter to its weights in fp32 and rounds the sum once, whatever the model is held in; returns the model
     without adapters. One layer at a time, so that a large base never stands in fp32 as a whole."""
@@ -126,7 +117,7 @@ def merge(
     _refuse_quantised(base)
     disk.need(out, sum(path.stat().st_size for path in base.glob("*.safetensors")), "the merged model")
     chat = Chat.load(base, template, family)
-    exact = _room(_weights(base))
+    exact = _room(parameters(base))
     dtype = torch.float32 if exact else torch.bfloat16
     plain = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, local_files_only=True)
     # The adapter's own config names the base by its short name; here the weights are loaded already.
@@ -157,7 +148,7 @@ def merge(
         check["fp32"] = difference(before, said(merged))
         merged.to(torch.bfloat16)
     check["bf16"] = difference(before, said(merged))
-    _refuse_different(check, exact)
+    _refuse_different(check)
     merged.config.eos_token_id = chat.end_id
     merged.generation_config.eos_token_id = chat.end_id
     merged.config.use_cache = True
@@ -166,24 +157,30 @@ def merge(
     write_json(out / "merge_check.json", check)
 
 
-def _refuse_different(check: dict[str, Any], exact: bool) -> None:
-    """Raises UserError if the merged model says something else than base and adapter did."""
+def _refuse_different(check: dict[str, Any]) -> None:
+    """Raises UserError if the merged model says something else than base and adapter did: in fp32 by its logits and answers, where
+    they were compared; as it is written, in bf16, by its likeliest tokens."""
     instead = "the base model this adapter was trained on; train this model again if it is the same"
-    if exact and not check["fp32"]["max_abs_logit"] <= BOUND:
+    exact, written = check.get("fp32"), check["bf16"]
+    if exact and not exact["max_abs_logit"] <= BOUND:
         raise UserError(
-            f"the merged model's logits differ from the adapter's by {check['fp32']['max_abs_logit']:.3g} (allowed {BOUND})",
+            f"the merged model's logits differ from the adapter's by {exact['max_abs_logit']:.3g} (allowed {BOUND})",
             where="merge",
             instead=instead,
         )
-    if exact and check["fp32"]["same_answers"] < 1:
+    if exact and exact["same_answers"] < 1:
         raise UserError(
-            f"the merged model gives other labels than the adapter on {1 - check['fp32']['same_answers']:.0%} of the rows checked",
+            f"the merged model gives other labels than the adapter on {1 - exact['same_answers']:.0%} of the rows checked",
             where="merge",
             instead=instead,
         )
-    if not exact and check["bf16"]["same_top_token"] < SAME_TOP:
+    if not written["same_top_token"] >= SAME_TOP:
         raise UserError(
-            f"the merged model's likeliest next token is the adapter's on {check['bf16']['same_top_token']:.1%} only (at least {SAME_TOP:.0%})",
-            where="merge (in bf16, since this job's memory does not hold the model in fp32)",
-            instead=instead,
+            f"the merged model's likeliest next token is the adapter's on {written['same_top_token']:.1%} only (at least {SAME_TOP:.0%})",
+            where="merge (cast to bf16)"
+            if exact
+            else "merge (in bf16, since this job's memory does not hold the model in fp32)",
+            instead="a base that was published in bf16: this one's weights lose too much by the cast"
+            if exact
+            else instead,
         )
