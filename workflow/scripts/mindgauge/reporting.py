@@ -16,6 +16,7 @@ from mindgauge.limits import LIMITS
 from mindgauge.provenance import provenance
 from mindgauge.quants import FULL
 from mindgauge.seeds import spread
+from mindgauge.shareable import without_places
 from mindgauge.verdict import candidates, figures_of, misses
 from mindgauge.wording import LANGUAGES, both, html, say, sentence, told
 
@@ -79,7 +80,8 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         "unify": read_json(inputs["unify"] / "stats.json"),
         "minimise": read_json(inputs["minimise"] / "stats_min.json"),
         "split": read_json(inputs["split"] / "stats_split.json"),
-        "labels": read_json(inputs["labels"] / "stats.json"),
+        # An `openai` voter's model is what its server calls it, which may be a path there.
+        "labels": without_places(read_json(inputs["labels"] / "stats.json")),
         "labels_gold": read_json(inputs["labels"] / "gold.json"),
         "sft": read_json(inputs["sft"] / "stats.json"),
         "baselines": baselines,
