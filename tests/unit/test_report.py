@@ -3,6 +3,8 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -485,6 +487,42 @@ def test_cells_sort_by_numbers(made):
         # No word stands where numbers are sorted, and nothing sorts by both.
         for line in rows:
             assert not any("data-v" in cell and "data-words" in head for head, cell in zip(heads, line, strict=True))
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium to run the page's script")
+def test_the_script_sorts_speaks_chinese_and_shows_an_interactive_plot(made, tmp_path):
+    def sorting(page):
+        """Of the first sortable table: its headings, and by column what its rows sort by."""
+        parser = Cells()
+        parser.feed(page)
+        heads, *rows = parser.tables[0]
+        return heads, [[row[column].get("data-v") for row in rows] for column in range(len(heads))]
+
+    _, before = sorting(made().page)
+    column = next(n for n, values in enumerate(before) if None not in values and len({*values}) == 2)
+    first, second = map(float, before[column])
+    clicks = 1 if first < second else 2  # the first click puts the greatest on top
+    click = f"""<script>
+const heading = document.querySelector("table.sortable").tHead.rows[0].cells[{column}].querySelector("button");
+for (let n = 0; n < {clicks}; n++) heading.click();
+document.getElementById("language").click();
+document.querySelector('figure.plot > div[lang=zh] button').click();
+</script>"""
+    (tmp_path / "page.html").write_text(made().page.replace("</body>", click + "</body>"), encoding="utf-8")
+    asked = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    asked += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
+    done = subprocess.run(
+        [BROWSER, *asked, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=300
+    )
+    page = done.stdout
+    assert re.search(r'<html[^>]* lang="zh"', page), done.stderr[-2000:]
+    heads, after = sorting(page)
+    assert after[column] == before[column][::-1]
+    assert heads[column]["aria-sort"] == ("descending" if clicks == 1 else "ascending")
+    assert re.search(r'<div class="view vega-embed[^>]*>(?:(?!<button).)*<svg', page, re.DOTALL)
 
 
 def test_without_scripts_everything_is_shown(made):
