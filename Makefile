@@ -71,11 +71,11 @@ report:  ## results/report.zip: the review in Snakemake's own viewer (CONFIG=my.
 	@$(SNAKEMAKE) --profile profiles/$(PROFILE) $(if $(CONFIG),--configfile $(CONFIG)) --report results/report.zip
 	@echo "report: results/report.zip"
 
-verify:  ## hash every artifact again and name what differs
-	@$(SNAKEMAKE) --profile profiles/$(PROFILE) verify
+verify:  ## hash every artifact again and name what differs (CONFIG=my.yaml)
+	@$(SNAKEMAKE) --profile profiles/$(PROFILE) $(if $(CONFIG),--configfile $(CONFIG)) -- verify
 
-crate:  ## results/crate.zip: the run as an RO-Crate, without text and weights
-	@$(SNAKEMAKE) --profile profiles/$(PROFILE) crate
+crate:  ## results/crate.zip: the run as an RO-Crate, without text and weights (CONFIG=my.yaml)
+	@$(SNAKEMAKE) --profile profiles/$(PROFILE) $(if $(CONFIG),--configfile $(CONFIG)) -- crate
 	@echo "crate: results/crate.zip"
 
 clean-results:  ## remove results/ (and the store in it)

@@ -14,6 +14,7 @@ READMES = ("README.md", "README.zh-CN.md")
 PROGRAMS = {
     *("make", "snakemake", "python", "pytest", "pip", "bash", "rm", "cp", "git", "tmux", "kill", "curl"),
     *("sbatch", "scancel", "squeue", "scontrol", "sacct", "ollama", "llama-server", "llama-bench", "llama-completion"),
+    *("rocrate-validator", "tensorboard", "apptainer", "ln"),
 }
 # Words before a command that are none of it, each with how many words of its own follow.
 BEFORE = {"exec": 0, "nice": 2, "nohup": 0}

@@ -5,7 +5,8 @@ from prediction_rows import labels, risk_rows, row
 from pydantic import ValidationError
 
 from mindgauge import comparisons, metrics, predictions, result_schema
-from mindgauge.gates import FEW, Gates, decide, verify
+from mindgauge.gates import Gates, decide, verify
+from mindgauge.shares import FEW
 
 
 def risks(found, missed, none=80, false=0):

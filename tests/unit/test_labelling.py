@@ -1,5 +1,7 @@
 """The driver of the labellers: every record is asked once and answered once, whatever happens meanwhile."""
 
+import hashlib
+
 import pytest
 from conftest import ROOT
 
@@ -227,6 +229,12 @@ def test_votes_become_labels_with_a_confidence(merged):
     assert (stats["records"], stats["labelled"], stats["without_a_label"], stats["doubtful"]) == (3, 2, 1, 1)
     assert stats["agreement"]["voters"] == 3 and stats["agreement"]["fields"]["risk_flag"]["agreed"] == 1
     assert stats["by_source"]["s"]["risk_flag"] == {"none": 2}
+    assert all(of["sha256"] == name and of["prompt_sha256"] is None for name, of in stats["voters"].items())
+
+
+def test_a_voters_instruction_is_told_by_its_hash():
+    told = labelling._told({"backend": "llama-cpp", "instruction": "读学生的话。"})
+    assert told == {"backend": "llama-cpp", "prompt_sha256": hashlib.sha256("读学生的话。".encode()).hexdigest()}
 
 
 def test_what_is_doubtful_or_missing_is_told_and_shows_no_text(merged):

@@ -202,6 +202,15 @@ def test_a_server_that_serves_nobody_is_an_error_at_once(scheme, status, models,
         assert not any(SECRET in json.dumps(body, ensure_ascii=False) for body in server.bodies)
 
 
+@pytest.mark.parametrize(("status", "models"), [(401, None), (404, ["other"])])
+def test_a_key_in_the_address_is_not_told(scheme, status, models):
+    with proxy(rule=lambda number, body: (status, {}, "no")) as server:
+        server.models = models
+        address = f"{server.url}?api-key={KEY}#{KEY}"
+        message = failure(lambda: list(openai_server.label(records(1), scheme, url=address, **QUICK)))
+    assert f"label.url: {server.url}" in message and "api-key" not in message
+
+
 def test_what_is_no_such_server_is_said(scheme):
     with proxy(reply={"hello": 1}) as server:
         assert "no OpenAI-compatible server" in failure(lambda: ask(server, scheme))

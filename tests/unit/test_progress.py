@@ -7,7 +7,9 @@ import pytest
 from mindgauge import progress
 from mindgauge.errors import UserError
 from mindgauge.placeless import Placeless
-from mindgauge.step import exit_on_user_error
+from mindgauge.recipe import STAMPS, Recipe
+from mindgauge.step import exit_on_user_error, run
+from mindgauge.store import Store
 
 
 def test_progress_tells_how_many_how_fast_and_how_long():
@@ -60,3 +62,26 @@ def test_a_log_does_not_tell_where_things_lie(tmp_path, monkeypatch):
     with contextlib.redirect_stderr(placeless):
         print(f"read {clone}/data/a.txt, wrote {store}/x, kept {tmp_path}/someone/.cache", file=sys.stderr, flush=True)
     assert log.getvalue() == "read ./data/a.txt, wrote (store)/x, kept ~/.cache\n"
+
+
+def test_the_traceback_of_a_crash_does_not_tell_where_things_lie(tmp_path, monkeypatch, capsys):
+    clone, store = tmp_path / "someone/clone", Store(tmp_path / "elsewhere/store")
+    clone.mkdir(parents=True)
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("HOME", str(tmp_path / "someone"))
+    store.open()
+    recipe = Recipe("unify", (), "data", {}, {})
+    recipe.write(store.root, False)
+
+    def work(step):
+        try:
+            (clone / "data/none.txt").read_text()
+        except FileNotFoundError as error:
+            raise ValueError(f"nothing for {step.out}") from error
+
+    monkeypatch.setattr(sys, "argv", ["unify.py", "--entry", str(STAMPS / recipe.where)])
+    with pytest.raises(SystemExit) as ended:
+        run("unify", work, None)
+    shown = capsys.readouterr().err
+    assert ended.value.code == 1 and str(tmp_path) not in shown
+    assert "ValueError: nothing for (store)/" in shown and "FileNotFoundError" in shown and "'./data/none.txt'" in shown

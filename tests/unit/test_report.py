@@ -3,6 +3,8 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -121,6 +123,21 @@ def inputs(tmp_path, scheme, gold):
         },
         "labels/stats.json": {
             "labeller": "2 voters",
+            "voters": {
+                "0-llama-cpp": {
+                    "backend": "llama-cpp",
+                    "file": "a.gguf",
+                    "sha256": "a" * 64,
+                    "prompt_sha256": "b" * 64,
+                },
+                "1-openai": {
+                    "backend": "openai",
+                    "model": "/srv/canary/model",
+                    "file": None,
+                    "sha256": None,
+                    "prompt_sha256": "c" * 64,
+                },
+            },
             "records": 12,
             "labelled": 11,
             "without_a_label": 1,
@@ -167,7 +184,15 @@ def inputs(tmp_path, scheme, gold):
             },
         },
         "baselines/majority/metrics.json": {**metrics(scheme, 0, gold), "size_bytes": None},
-        "train/run.json": {"parameters": 1000, "trainable_parameters": 10, "seconds": 3.0, "device": "cpu"},
+        "train/run.json": {
+            "parameters": 1000,
+            "trainable_parameters": 10,
+            "seconds": 5400.0,
+            "device": "A GPU",
+            "resumed_from": "checkpoint-2",
+            "base": {"hub": "an/owner" if gold else None, "revision": "c0ffee" if gold else None, "sha256": "d" * 64},
+            "versions": {"python": "3.9.99"},
+        },
         "train/log_history.json": [{"step": 1, "loss": 0.9}, {"step": 2, "eval_loss": 0.8}, {"step": 3, "loss": 0.7}],
         "train/train_results.json": {"steps": 3, "rows": 12, "shortened": 0},
         "train/eval_results.json": {"rows": 0},
@@ -358,10 +383,28 @@ def test_the_page_says_what_matters(made, scheme, gold):
         "length: ",
         "1/2",
         "few",  # six cases of a class are no exact figure
+        "<code>an/owner@c0ffee</code>" if gold else "a local directory",
+        "d" * 64,
+        "1.5 GPU-hours",
+        "Energy: 0.6 kWh",
+        "Cost: 3.00 EUR",
+        "time is that of all its runs",
     ):
         assert part in of.section("model-m"), part
     assert "From seed to seed" in of.section("leaderboard")
-    assert "the reasoning has no end" in of.section("labels")
+    for part in (
+        "the reasoning has no end",
+        "llama-cpp",
+        "a.gguf",
+        "a" * 64,
+        "b" * 64,
+        "c" * 64,
+        "(outside the clone)",
+    ):
+        assert part in of.section("labels"), part
+    assert "canary" not in of.page and "canary" not in json.dumps(of.data)
+    for part in ("MindGauge 1.2.3", "Python 3.9.99", "A GPU", "0.6", "3.00 EUR", "0" * 64, "A CPU"):
+        assert part in of.section("software"), part
     if gold:
         assert "0.81" in of.section("labels") and "misses 25 %" in of.section("labels")
         assert "suicidal 6" in of.section("data") and "12 rows become 18" in of.section("data")
@@ -444,6 +487,42 @@ def test_cells_sort_by_numbers(made):
         # No word stands where numbers are sorted, and nothing sorts by both.
         for line in rows:
             assert not any("data-v" in cell and "data-words" in head for head, cell in zip(heads, line, strict=True))
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium to run the page's script")
+def test_the_script_sorts_speaks_chinese_and_shows_an_interactive_plot(made, tmp_path):
+    def sorting(page):
+        """Of the first sortable table: its headings, and by column what its rows sort by."""
+        parser = Cells()
+        parser.feed(page)
+        heads, *rows = parser.tables[0]
+        return heads, [[row[column].get("data-v") for row in rows] for column in range(len(heads))]
+
+    _, before = sorting(made().page)
+    column = next(n for n, values in enumerate(before) if None not in values and len({*values}) == 2)
+    first, second = map(float, before[column])
+    clicks = 1 if first < second else 2  # the first click puts the greatest on top
+    click = f"""<script>
+const heading = document.querySelector("table.sortable").tHead.rows[0].cells[{column}].querySelector("button");
+for (let n = 0; n < {clicks}; n++) heading.click();
+document.getElementById("language").click();
+document.querySelector('figure.plot > div[lang=zh] button').click();
+</script>"""
+    (tmp_path / "page.html").write_text(made().page.replace("</body>", click + "</body>"), encoding="utf-8")
+    asked = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    asked += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
+    done = subprocess.run(
+        [BROWSER, *asked, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=300
+    )
+    page = done.stdout
+    assert re.search(r'<html[^>]* lang="zh"', page), done.stderr[-2000:]
+    heads, after = sorting(page)
+    assert after[column] == before[column][::-1]
+    assert heads[column]["aria-sort"] == ("descending" if clicks == 1 else "ascending")
+    assert re.search(r'<div class="view vega-embed[^>]*>(?:(?!<button).)*<svg', page, re.DOTALL)
 
 
 def test_without_scripts_everything_is_shown(made):

@@ -126,6 +126,18 @@ def test_a_view_that_is_no_link_any_more_is_found_and_kept_under_another_name(ma
     assert "out.txt.edited" in capsys.readouterr().err
 
 
+def test_a_view_that_leads_to_another_entry_is_found(made):
+    _, stamps = made
+    listed = {"data/out.txt": {"entry": where(stamps["minimise"]), "file": "out.txt"}}
+    write_json(Path("listed.json"), {"views": listed})
+    assert verify(Path("results"), 1).wrong == []
+    linking.link(stamps["split"], [VIEW], None, everything=False)
+    assert verify(Path("results"), 1).wrong == [f"view of another file: {VIEW}; take it away and ask for it: {VIEW}"]
+    listed["data/out.txt"]["entry"] = f"split/{'0' * 20}"  # a later run's, which the manifest does not list yet
+    write_json(Path("listed.json"), {"views": listed})
+    assert verify(Path("results"), 1).wrong == []
+
+
 def test_a_view_that_leads_nowhere_is_taken_away(made):
     store, stamps = made
     mending.views([VIEW])

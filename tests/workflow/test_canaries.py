@@ -1,6 +1,7 @@
 """What is meant to leave the machine is searched for canaries: strings planted in what people say, in secrets, names and paths."""
 
 import base64
+import gzip
 import io
 import json
 import re
@@ -8,6 +9,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,8 @@ SECRETS = {
     "WANDB_API_KEY": "zqcanarywandb0a1b2c3d4e5f",
 }
 USER = "zqcanaryuser"
+# Where corpora and models often lie: beside the home, which logs name `~`.
+PLACE = "zqcanaryplace"
 FEW = """
 models: [tiny-qwen2]
 bundle: {{despite_gates: [tiny-qwen2]}}
@@ -76,18 +80,18 @@ def plant(raw: Path) -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory, scheme):
-    """A clone below a telling home, with everything made that is meant to leave."""
-    home = tmp_path_factory.mktemp("homes") / USER
-    plant(home / "raw")
+    """A clone below a telling home, raw data and models in a telling place beside it, with everything made that is meant to leave."""
+    home, place = tmp_path_factory.mktemp("homes") / USER, tmp_path_factory.mktemp("shared") / PLACE
+    plant(place / "raw")
     for name in ("tiny-qwen2", "tiny-llama"):
-        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], home / "models" / name, steps=2)
+        tiny_models.make(name, ROOT / "data/sample", all_answers(scheme)[::37], place / "models" / name, steps=2)
     kept = str(cache())  # below the home that is there now
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINDGAUGE_CACHE", kept)
         for name, value in {**SECRETS, "HOME": str(home), "USER": USER, "LOGNAME": USER}.items():
             patch.setenv(name, value)
-        made = Clone(home / "clone", home / "store", home / "models")
-        overlay = FEW.format(raw=home / "raw", model=home / "models/tiny-qwen2")
+        made = Clone(home / "clone", home / "store", place / "models")
+        overlay = FEW.format(raw=place / "raw", model=place / "models/tiny-qwen2")
         (made.root / "few.yaml").write_text(overlay)
         made.snakemake("all", "crate", "export", overlays=("few.yaml",))
     return made
@@ -116,6 +120,8 @@ def members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     if name.endswith(".html"):
         for found in re.finditer(rb"data:[\w/+.-]+;base64,([A-Za-z0-9+/=]+)", content):
             yield from members(f"{name}: data", base64.b64decode(found[1]))
+        for found in re.finditer(rb"[\">](H4sI[A-Za-z0-9+/=]+)", content):  # folded plots and the plots' library
+            yield from members(f"{name}: packed", gzip.decompress(base64.b64decode(found[1])))
 
 
 def leaving(clone: Clone) -> Iterator[Path]:
@@ -149,20 +155,22 @@ def test_the_canaries_are_in_what_stays(clone):
 
 
 def test_nothing_that_leaves_holds_a_canary(clone):
-    canaries = {**SAID, **SECRETS, "user or path": USER}
+    canaries = {**SAID, **SECRETS, "user or path": USER, "shared path": PLACE}
     wanted = {what: [value.encode(), json.dumps(value)[1:-1].encode()] for what, value in canaries.items()}
-    searched, found = set(), set()
+    searched, found, packed = set(), set(), set()
     for path in leaving(clone):
         for name, content in members(path.relative_to(clone.root).as_posix(), path.read_bytes()):
             searched.add(Path(name).suffix)
+            packed |= {content[:4]} if name.endswith(": packed") else set()
             found |= {(what, name) for what, forms in wanted.items() if any(form in content for form in forms)}
     assert {".html", ".json", ".log", ".md", ".gguf", ".png", ".zip", ".rst"} <= searched
+    assert b"<svg" in packed and len(packed) > 1
     assert not found, sorted(found)
 
 
 def test_the_report_of_snakemake_holds_no_canary(clone):
     clone.snakemake("--report", "results/report.zip", "--", "all", overlays=("few.yaml",))
-    canaries = {**SAID, **SECRETS, "user or path": USER}
+    canaries = {**SAID, **SECRETS, "user or path": USER, "shared path": PLACE}
     found = {
         (what, name)
         for name, content in members("report.zip", (clone.root / "results/report.zip").read_bytes())
@@ -170,6 +178,22 @@ def test_the_report_of_snakemake_holds_no_canary(clone):
         if value.encode() in content or json.dumps(value)[1:-1].encode() in content
     }
     assert not found, sorted(found)
+
+
+def test_the_crate_holds_cards_and_figures_and_neither_weights_nor_rows(clone):
+    with zipfile.ZipFile(clone.root / "results/crate.zip") as packed:
+        held = set(packed.namelist())
+    assert {f"results/{name}" for name in ("manifest.json", "report/index.html", "sft/croissant.json")} <= held
+    assert {
+        "ro-crate-metadata.json",
+        "results/sft/README.md",
+        "config/config.yaml",
+        "Snakefile",
+        "envs/lock.txt",
+    } <= held
+    assert any(fnmatch(name, "results/models/tiny-qwen2/bundle/*/README.md") for name in held)
+    assert not [name for name in held if name.endswith((".gguf", ".safetensors"))]
+    assert {name for name in held if name.endswith(".jsonl")} <= {"results/data/groups.jsonl"}
 
 
 def test_the_crate_is_made_again_to_the_same_bytes(clone):

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from mindgauge.linking import write_gate
-from mindgauge.step import exit_on_user_error
+from mindgauge.step import logged
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stamp", type=Path, help="the stamp of the entry")
     parser.add_argument("gate", type=Path, help="the gate's file")
     arguments = parser.parse_args()
-    with exit_on_user_error():
+    with logged():
         write_gate(arguments.stamp, arguments.gate)

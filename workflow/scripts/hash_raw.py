@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mindgauge.raw import hash_source
-from mindgauge.step import exit_on_user_error
+from mindgauge.step import logged
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -13,5 +13,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("gate", type=Path, help="the gate's file")
     arguments = parser.parse_args()
-    with exit_on_user_error():
+    with logged():
         hash_source(arguments.token, arguments.gate)

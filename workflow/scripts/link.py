@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mindgauge.linking import link
-from mindgauge.step import exit_on_user_error
+from mindgauge.step import logged
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -13,5 +13,5 @@ if __name__ == "__main__":
     parser.add_argument("--file", help="the file of the entry to show, where its name is not the view's")
     parser.add_argument("--everything", action="store_true", help="show every file of the entry beside the first view")
     arguments = parser.parse_args()
-    with exit_on_user_error():
+    with logged():
         link(arguments.stamp, arguments.views, arguments.file, arguments.everything)

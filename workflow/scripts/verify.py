@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mindgauge.step import exit_on_user_error
+from mindgauge.step import logged
 from mindgauge.verifying import verify
 
 if __name__ == "__main__":
@@ -12,7 +12,7 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--threads", type=int, default=2, help="files hashed at once")
     arguments = parser.parse_args()
-    with exit_on_user_error():
+    with logged():
         found = verify(arguments.results, arguments.threads)
         for line in found.wrong:
             print(line)

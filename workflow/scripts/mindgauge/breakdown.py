@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from mindgauge.alarms import any_alarm_collapse, collapsed
-from mindgauge.metrics import FEW, alarm_figures, exact_rows, field_figures, label_places
+from mindgauge.metrics import alarm_figures, exact_rows, field_figures, label_places
 from mindgauge.predictions import Bools, Predictions
+from mindgauge.shares import FEW
 
 MAIN = ("n", "accuracy", "macro_f1", "qwk", "mae", "within1", "few", "absent")
 ALARM = ("n", "support", "hits", "recall", "wilson", "false_alarm_rate", "few")

@@ -14,8 +14,8 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from mindgauge.alarms import any_alarm_collapse, collapsed
 from mindgauge.errors import UserError
-from mindgauge.metrics import FEW
 from mindgauge.predictions import Bools, Floats, Ints, Predictions
+from mindgauge.shares import FEW
 
 BINS = 10
 # A temperature outside of these says that there is nothing to fit (all right with no doubt left, or no better than

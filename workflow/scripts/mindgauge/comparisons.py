@@ -15,8 +15,9 @@ from mindgauge.alarms import Cases, any_alarm_collapse, collapsed
 from mindgauge.errors import UserError
 from mindgauge.intervals import LEVEL, SEED, Sample, bootstrap, interval, tallies
 from mindgauge.labels import Field
-from mindgauge.metrics import FEW, exact_rows
+from mindgauge.metrics import exact_rows
 from mindgauge.predictions import Bools, Predictions, check_ids
+from mindgauge.shares import FEW
 
 WHERE = "comparison"
 # Which figures' differences are looked at: the alarms that are found, and of each label these.

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mindgauge.shares import FEW
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Status = Literal["pass", "fail", "undecided"]
 Unit = Literal["share", "number"]
-FEW = 10
 # A part of a sentence: its key in WORDS and what is filled in. The report says the same parts in other languages.
 Part = tuple[str, dict[str, str]]
 # All that a gate can say. The report's catalogue holds each of these in every language.

@@ -16,8 +16,9 @@ from scipy.special import ndtr, ndtri
 
 from mindgauge.alarms import any_alarm_collapse, collapsed, urgent_collapse
 from mindgauge.labels import Field, Value
-from mindgauge.metrics import FEW, exact_rows, farthest
+from mindgauge.metrics import exact_rows, farthest
 from mindgauge.predictions import Floats, Ints, Predictions
+from mindgauge.shares import FEW
 
 Method = Literal["bca", "percentile"]
 # Counts in the last dimension -> the figure; NaN where it is not defined.

@@ -1,5 +1,6 @@
 """The answers of all labellers and shards become one set of labels: every record has a decision with its confidence, or is told."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -61,6 +62,13 @@ def chances(audit: review.Audit, scheme: Scheme) -> Callable[[str, Decision | No
         return float(held.get((stratum, source), 1.0))
 
     return chance
+
+
+def _told(voter: dict[str, Any]) -> dict[str, Any]:
+    """A voter as stats.json names it: its instruction by the hash that result records know it by."""
+    asked = voter["instruction"]
+    named = hashlib.sha256(asked.encode()).hexdigest() if asked else None
+    return {**{name: of for name, of in voter.items() if name != "instruction"}, "prompt_sha256": named}
 
 
 def merge(
@@ -146,7 +154,7 @@ def merge(
             "without_a_label": len(records) - len(rows),
             "faults": dict(Counter(fault for record in records for fault in faults[str(record.id)])),
             "labeller": labeller,
-            "voters": {name: {k: v for k, v in of.items() if k != "instruction"} for name, of in voters.items()},
+            "voters": {name: _told(of) for name, of in voters.items()},
             "shards": sum(map(len, shards.values())),
             "doubtful": len(doubts) - (len(records) - len(rows)),
             "min_confidence": min_confidence,

@@ -21,11 +21,9 @@ from sklearn.metrics import (
 from mindgauge.alarms import Cases, any_alarm_collapse, collapsed, urgent_collapse
 from mindgauge.labels import Field, Scheme, Value
 from mindgauge.predictions import Bools, Ints, Predictions, from_answers
-from mindgauge.shares import wilson
+from mindgauge.shares import FEW, wilson
 
 Labels = dict[str, Value]
-# A figure that hangs on a class of fewer cases says so.
-FEW = 10
 
 
 def _share(hits: int, n: int) -> float | None:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from mindgauge.gates import FEW, said
+from mindgauge.gates import said
 from mindgauge.labels import Scheme
 from mindgauge.limits import LIMITS
+from mindgauge.shares import FEW
 from mindgauge.views import NAMES
 
 # What the model reads, by the view it was trained on.

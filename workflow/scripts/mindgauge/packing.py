@@ -39,6 +39,8 @@ SHOWN = {
     "bundle": ("README.md",),
 }
 CONFIG = "config/config.yaml"
+# What no file of the crate may hold text of: also what is only tested on.
+RECORDS = ("unified_min.jsonl", "gold.jsonl")
 
 
 def shown(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -110,7 +112,7 @@ def pack(
     # The program's own files hold samples of how people speak, and none of ours says where it lies.
     leaving.refuse_records(
         {name: path.read_bytes() for name, path in {**made, **files}.items() if path not in workflow},
-        read_records(inputs["minimise"] / "unified_min.jsonl"),
+        (record for name in RECORDS for record in read_records(inputs["minimise"] / name)),
     )
     catalogue = read_json(inputs["catalogue"] / "catalogue.json")["entries"]
     raw = {

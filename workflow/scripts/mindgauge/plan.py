@@ -692,7 +692,7 @@ class Plan:
         inputs = {
             "catalogue": self._key("catalogue"),
             "sft": self._content("sft"),
-            "minimise": self._content("minimised", "unified_min.jsonl"),
+            "minimise": self._content("minimised", *packing.RECORDS),
         }
         lists = {
             "entries": [self._view_input(view["step"], *view["names"]) for view in views],

@@ -13,9 +13,12 @@ from mindgauge.effort import effort
 from mindgauge.files import read_json, write_json, write_text
 from mindgauge.labels import Scheme
 from mindgauge.limits import LIMITS
+from mindgauge.progress import span
 from mindgauge.provenance import provenance
 from mindgauge.quants import FULL
 from mindgauge.seeds import spread
+from mindgauge.shareable import without_places
+from mindgauge.shares import FEW
 from mindgauge.verdict import candidates, figures_of, misses
 from mindgauge.wording import LANGUAGES, both, html, say, sentence, told
 
@@ -32,7 +35,6 @@ DATA_FILES = (
     "report_templates/page.css",
     "report_templates/page.js",
 )
-FEW = 10
 BASELINES = ("majority", "keywords", "tfidf", "labeller")
 # What a reader asks for first of all that is locked.
 MAIN_PACKAGES = ("torch", "transformers", "peft", "trl", "llama-cpp-python")
@@ -79,7 +81,8 @@ def collect(inputs: dict[str, Path], lists: dict[str, list[Path]], params: dict[
         "unify": read_json(inputs["unify"] / "stats.json"),
         "minimise": read_json(inputs["minimise"] / "stats_min.json"),
         "split": read_json(inputs["split"] / "stats_split.json"),
-        "labels": read_json(inputs["labels"] / "stats.json"),
+        # An `openai` voter's model is what its server calls it, which may be a path there.
+        "labels": without_places(read_json(inputs["labels"] / "stats.json")),
         "labels_gold": read_json(inputs["labels"] / "gold.json"),
         "sft": read_json(inputs["sft"] / "stats.json"),
         "baselines": baselines,
@@ -202,14 +205,6 @@ def interval(bounds: list[float] | None) -> str:
 def rate(value: float | None) -> str:
     """A quantity that may be large or small, with three digits: `11,418`, `37.2`, `0.066`; `–` where there is none."""
     return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def span(seconds: float) -> str:
-    """A length of time: `42 s`, `12.8 min`, `3.4 h`."""
-    for unit, size_of in (("h", 3600), ("min", 60)):
-        if seconds >= size_of:
-            return f"{seconds / size_of:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def money(currency: str) -> Callable[[float | None], str]:

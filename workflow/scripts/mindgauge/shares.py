@@ -1,8 +1,10 @@
-"""The interval of a share. No library is imported, so that whoever only shows figures can use it."""
+"""The interval of a share, and of how many cases it says something. No library is imported, so that whoever only shows figures can use it."""
 
 from math import sqrt
 
 Z95 = 1.959963984540054
+# Of fewer cases a share says little.
+FEW = 10
 
 
 def wilson(hits: int, n: int) -> list[float] | None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,8 +194,21 @@ def run(name: str, work: Callable[[Step], None], doc: str | None) -> None:
         "--threads", type=int, default=1, metavar="N", help="processes it may use, where it can (default: 1)"
     )
     arguments = parser.parse_args()
-    with contextlib.redirect_stderr(Placeless(sys.stderr)), exit_on_user_error():  # type: ignore[type-var]
+    with logged():
         make(name, arguments.entry, work, arguments.threads)
+
+
+@contextlib.contextmanager
+def logged() -> Any:
+    """Around all that a job of the workflow does: nothing on its stderr says where things lie, a traceback neither. As
+    `exit_on_user_error` beside that."""
+    with contextlib.redirect_stderr(Placeless(sys.stderr)):  # type: ignore[type-var]
+        try:
+            with exit_on_user_error():
+                yield
+        except Exception:  # Python would print it when stderr is no longer redirected
+            traceback.print_exc()
+            raise SystemExit(1) from None
 
 
 @contextlib.contextmanager

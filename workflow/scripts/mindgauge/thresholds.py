@@ -10,8 +10,9 @@ import numpy as np
 
 from mindgauge.alarms import Collapse, any_alarm_collapse, collapsed, urgent_collapse
 from mindgauge.labels import Value
-from mindgauge.metrics import FEW, alarm_figures, ranking
+from mindgauge.metrics import alarm_figures, ranking
 from mindgauge.predictions import Predictions
+from mindgauge.shares import FEW
 
 
 def chosen_on_val(

@@ -1,6 +1,7 @@
 """`verify`: hashes every artifact of this clone again and says what differs."""
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,20 +75,30 @@ def _behind(stamp: Path) -> list[str]:
     ]
 
 
-def _view(path: Path, listed: frozenset[str]) -> list[str]:
-    """What is wrong with a file below results/: a link must lead somewhere, a view must be a link."""
+def _view(path: Path, listed: dict[str, str | None]) -> list[str]:
+    """What is wrong with a file below results/: a link must lead somewhere, a view must be a link, and lead to its own file."""
     if path.is_symlink():
-        return [] if path.exists() else [f"view of a missing file: {path}; ask for it: {path}"]
+        if not path.exists():
+            return [f"view of a missing file: {path}; ask for it: {path}"]
+        shown = listed.get(path.as_posix())
+        if shown and not re.search(shown, path.resolve().as_posix()):
+            return [f"view of another file: {path}; take it away and ask for it: {path}"]
+        return []
     return [f"view is no link to the store: {path}; ask for it: {path}"] if path.as_posix() in listed else []
 
 
-def _listed(results: Path) -> frozenset[str]:
-    """The views that results/manifest.json lists, with itself."""
+def _listed(results: Path) -> dict[str, str | None]:
+    """The views that results/manifest.json lists, with itself, and what the end of the place fits that each leads to: step, names
+    and file are a view's own, the key is not, for a run of a part of the steps shows newer entries than the manifest lists."""
+    found: dict[str, str | None] = {(results / "manifest.json").as_posix(): None}
     try:
-        views = read_json(results / "manifest.json")["views"]
-    except (OSError, UserError, KeyError, TypeError):
-        views = {}
-    return frozenset((results / view).as_posix() for view in ["manifest.json", *views])
+        for view, of in read_json(results / "manifest.json")["views"].items():
+            step = of.get("entry", "").rpartition("/")[0]
+            shown = rf"/{re.escape(step)}/[^/]+/{re.escape(of['file'])}$" if step else None
+            found[(results / view).as_posix()] = shown
+    except (OSError, UserError, KeyError, TypeError, AttributeError):
+        pass
+    return found
 
 
 def verify(results: Path, threads: int) -> Findings:

@@ -69,6 +69,12 @@ def _checked(options: _Options) -> _Options:
     return options
 
 
+def _shown(url: str) -> str:
+    """An address as a log may hold it: user, password, query and fragment, any of which may be a key, are left out."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 class _Failed(Exception):
     """After all retries the server gave nothing for one request. `what` says how it failed."""
 
@@ -174,7 +180,7 @@ class _Server:
 
     def wrong(self, what: str, instead: str) -> UserError:
         """A fault of the server or its address."""
-        return UserError(what, where=f"{WHERE}: {self.options.url}", instead=instead)
+        return UserError(what, where=f"{WHERE}: {_shown(self.options.url)}", instead=instead)
 
     async def misaddressed(self, status: int) -> UserError:
         """Why the server knows nothing under the address: another model, or another route."""
@@ -191,7 +197,7 @@ class _Server:
         if held and self.options.model not in held:
             return UserError(
                 f"the server has no model {self.options.model!r} ({status})",
-                where=f"label.model, {WHERE}: {self.options.url}",
+                where=f"label.model, {WHERE}: {_shown(self.options.url)}",
                 instead=f"one of {', '.join(held)}",
             )
         return self.wrong(
