@@ -19,7 +19,7 @@ def opened(stamp: Path) -> tuple[Store, str]:
     if not store.has(where):
         raise UserError(
             "this entry is not in the store",
-            where=str(store.path(where)),
+            where=f"{where} in the store",
             instead="start Snakemake again: it is made anew",
         )
     return store, where
