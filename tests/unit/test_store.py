@@ -5,7 +5,7 @@ import pytest
 
 from mindgauge import epoch, linking, process, raw
 from mindgauge.errors import UserError
-from mindgauge.files import read_json, write_json
+from mindgauge.files import read_json, sha256_file, write_json
 from mindgauge.recipe import Input, Recipe
 from mindgauge.step import Step, make
 from mindgauge.store import Store
@@ -191,9 +191,13 @@ def test_raw_files_are_known_by_content(tmp_path, monkeypatch):
     assert token() == first  # a date alone changes nothing
     (source / "a.txt").write_text("two")
     os.utime(source / "a.txt", (1, 1))
+    read = []
+    monkeypatch.setattr(raw, "sha256_file", lambda path: (read.append(path), sha256_file(path))[1])
     assert token() != first  # a changed byte with an old date does
+    assert token() != first
     raw.hash_source(Path(token()), Path("gate.json"))
     assert read_json(Path("gate.json"))["sha256"] != digest and len(checked) == 2
+    assert read == [source / "a.txt"]  # once, however often it is looked at
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -93,9 +93,9 @@ def token_file(name: str, path: Path, key: str, check: Callable[[], None], *, ma
     unsure = [file for file in now if known.get(file, [None])[0] != now[file]]
     if known and now.keys() == known.keys() and sum(now[file][0] for file in unsure) <= ON_THE_SPOT:
         files = _hashed(path, now, known, quiet=True) if unsure else known
+        if unsure and main:  # so that neither the next look nor the job hashes them again
+            write_json(RAW / f"{name}.json", {**memory, "files": files})
         if _whole(files) == memory["sha256"]:
-            if unsure and main:
-                write_json(RAW / f"{name}.json", {**memory, "files": files})
             return str(RAW / name / f"{memory['token']}.json")
     file = RAW / name / f"{digest(now)[:KEY_DIGITS]}.json"
     if main and not file.is_file():
