@@ -99,6 +99,28 @@ def test_a_second_run_submits_nothing(submitted):
     assert submitted() == []
 
 
+def test_what_the_jobs_used_of_what_they_asked_for(clone, jobs):
+    done = subprocess.run(
+        [sys.executable, "workflow/scripts/efficiency.py"],
+        cwd=clone.root,
+        env={**os.environ, **clone.environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()[2:-1]]
+    numbers = {job["JobID"] for of in jobs.values() for job in of}
+    assert {line[0] for line in lines} == numbers and f"\n{len(numbers)} jobs: " in done.stdout
+    trainings = [line for line in lines if line[1].startswith("train ")]
+    assert {line[1] for line in trainings} == {f"train {model}" for model in MODELS}
+    for _, _, state, time, cores, memory, hours, trained in trainings:
+        assert state == "COMPLETED" and " of 8 (" in cores and " of 32.0 (" in memory and float(hours) > 0
+        assert re.search(r" of (12 h 00|1 h 30) min ", time) and 0 < int(trained.rstrip("%")) < 100
+        # The step's processes were seen: torch alone takes some hundred megabytes.
+        assert float(memory.split()[0]) > 0.3
+    assert all(line[6] == "–" for line in lines if line not in trainings)
+
+
 def test_dates_comments_and_lost_metadata_submit_nothing(clone, submitted):
     for top in ("workflow", "config", "rules", "data", "results"):
         for path in (clone.root / top).rglob("*"):
@@ -149,25 +171,3 @@ def test_the_doctor_finds_the_site_ready_and_says_what_is_not(clone):
     tried = doctor("--job")
     assert "GPU" in tried.stdout, tried.stdout
     assert "Not tried" in ready.stdout and "Not tried" not in tried.stdout
-
-
-def test_what_the_jobs_used_of_what_they_asked_for(clone, jobs):
-    done = subprocess.run(
-        [sys.executable, "workflow/scripts/efficiency.py"],
-        cwd=clone.root,
-        env={**os.environ, **clone.environment},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [re.split(r"  +", line) for line in done.stdout.splitlines()[2:-1]]
-    numbers = {job["JobID"] for of in jobs.values() for job in of}
-    assert {line[0] for line in lines} == numbers and f"\n{len(numbers)} jobs: " in done.stdout
-    trainings = [line for line in lines if line[1].startswith("train ")]
-    assert {line[1] for line in trainings} == {f"train {model}" for model in MODELS}
-    for _, _, state, time, cores, memory, hours, trained in trainings:
-        assert state == "COMPLETED" and " of 8 (" in cores and " of 32.0 (" in memory and float(hours) > 0
-        assert re.search(r" of (12 h 00|1 h 30) min ", time) and 0 < int(trained.rstrip("%")) < 100
-        # The step's processes were seen: torch alone takes some hundred megabytes.
-        assert float(memory.split()[0]) > 0.3
-    assert all(line[6] == "–" for line in lines if line not in trainings)

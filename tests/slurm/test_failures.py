@@ -167,8 +167,8 @@ def test_cancelled_from_outside_put_back_in_the_queue_node_down_controller_away(
     assert states(cluster, first) == ["CANCELLED"]
     assert states(cluster, second)[-1] == "COMPLETED" and len(states(cluster, second)) == 2
     assert states(cluster, other)[-1] == "COMPLETED" and len(states(cluster, other)) == 3
-    # Each went on from where it was.
-    assert resumed_at(ready, "tiny-llama") >= 2 and resumed_at(ready, "tiny-qwen2") >= 4
+    # Each went on from where it was: past the step that its first run had come to, by a step at least of its second.
+    assert resumed_at(ready, "tiny-llama") >= 2 and resumed_at(ready, "tiny-qwen2") >= 3
 
 
 def test_the_driver_is_interrupted_and_killed(train, ready, cluster):
