@@ -88,6 +88,8 @@ def running_again(cluster, count):
                 cluster.run("scontrol", "update", f"JobId={number}", "StartTime=now")
         return [state for _, state, _ in jobs].count("RUNNING") == count
 
+    # A job that starts in the second in which it was put back is killed by slurmd ("Job credential revoked"), whose dates are seconds.
+    time.sleep(2)
     cluster.until(f"{count} jobs at work", ready, 300)
 
 
