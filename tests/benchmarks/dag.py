@@ -31,25 +31,12 @@ from mindgauge import machine, raw
 from mindgauge.config import Settings, overlaid
 from mindgauge.files import read_json, write_json, write_text
 from mindgauge.forecast import Forecaster, forecast
-from mindgauge.plan import MAKERS, Plan, gate_file
-from mindgauge.store import write_sealed
+from mindgauge.plan import Plan, gate_file
 
 QUANTS = ["Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0"]
 OVERLAYS = ("config/demo.yaml", "overlay.yaml", "models.yaml")
-GATED = {step: gate for gate, step in MAKERS.items()}
 # What is pretended to be made: all that gates tell of.
 GIVEN = ("ingest", "unify", "minimise", "split", "label", "merge_labels", "make_sft", "base")
-FILES = (
-    "unified_min.jsonl",
-    "gold.jsonl",
-    "dataset.jsonl",
-    "gold_labels.jsonl",
-    "train.jsonl",
-    "val.jsonl",
-    "test.jsonl",
-    "other_view.jsonl",
-    "stats.json",
-)
 BARE = """\
 import json
 
@@ -112,6 +99,8 @@ def overlay(count: int) -> dict[str, Any]:
 
 def pretend(settings: Settings) -> None:
     """Makes, without running a step, the entries that gates tell of, and the gates. To be called in the clone's root."""
+    import pretended
+
     while True:
         found = forecast(settings, ["all"])
         needed = [one for one in found.needed if one.step in GIVEN]
@@ -123,14 +112,9 @@ def pretend(settings: Settings) -> None:
         forecaster = Forecaster(settings)
         for one in needed:
             planned = forecaster.plan.recipe(one.step, *one.names)
-            files = {name: {"sha256": "0", "size": 1000} for name in FILES}
             buckets = {f"{bucket:02x}": "x" for bucket in range(256)}
             facts = {"buckets": buckets, "architecture": None, "tokens_a_character": 1.0, "longest_row": 100}
-            content = {"where": planned.where, "files": files, "facts": facts, "content": "0"}
-            manifest = forecaster.store.path(planned.where) / "manifest.json"
-            write_sealed(manifest, {**content, "recipe": planned.hashed()})
-            if gate := f"base/{one.names[0]}" if one.step == "base" else GATED.get(one.step):
-                write_sealed(Path(gate_file(gate)), content)
+            pretended.pretend(forecaster.store, planned, facts)
 
 
 def prepared(root: Path, count: int) -> "Clone":
