@@ -158,7 +158,8 @@ with exit_on_user_error():
     plan = Plan(Settings(config), ask_gate, main=workflow.is_main_process)
     if plan.main:
         plan.store.open()
-        shown = [Path(view) for view in [*plan.targets(*STEPS), *plan.further()]]
+        made = [*plan.targets(*STEPS), "results/manifest.json", *plan.further()]
+        shown = [Path(view) for view in made]
         mending.gates(plan.store)
         mending.views(shown)
         epoch.keep(

@@ -87,6 +87,16 @@ def test_it_is_dry_until_it_is_applied_and_names_models_and_sources_without_a_wo
     assert first in withdrawals.read(listed) and listed.stat().st_mode & 0o077 == 0
 
 
+def test_a_copy_that_a_person_edited_is_named_and_left(chain, tmp_path):
+    store, (first, second, *_), _, listed = chain
+    (tmp_path / "results/data").mkdir(parents=True)
+    for name, held in ("mine", first), ("other", second):
+        (tmp_path / f"results/data/{name}.jsonl.edited").write_text(held)
+    said = forgetting.forget(store, listed, {first}, 1, apply=True)
+    assert "yours to remove: results/data/mine.jsonl.edited" in said and "other.jsonl" not in said
+    assert (tmp_path / "results/data/mine.jsonl.edited").is_file()
+
+
 def test_it_stays_out_of_what_is_read_in_again(chain, tmp_path, scheme):
     store, (first, *others), _, listed = chain
     forgetting.forget(store, listed, {first}, 1, apply=True)

@@ -85,3 +85,17 @@ def test_a_job_is_sized_by_the_parameters_that_the_gate_of_the_base_tells(planne
     said["base/m0"]["facts"]["architecture"] = {"parameters": 1_500_000_000}
     said.setdefault("base/m1", {"facts": {"architecture": None}})
     assert plan.parameters("m0") == 1_500_000_000 and plan.parameters("m1") == UNKNOWN_SIZE
+
+
+def test_what_a_model_shows_that_is_not_listed_is_known_too(planned):
+    """It may have been made by its file; a model with several seeds stands for theirs."""
+    plan, _, _ = planned
+    settings = plan.settings
+    stanzas = {"other": settings.models["m0"], "some": settings.models["m1"]}
+    settings.models |= stanzas
+    settings.seeded["some"] = {}
+    found = plan.further()
+    assert found["results/models/other/adapter/run.json"] == ("train", "other")
+    assert found["results/models/other/gguf/other-Q8_0.gguf"] == ("quantise", "other", "Q8_0")
+    assert not any("/m1/adapter" in view or "/some/" in view for view in found)
+    assert not found.keys() & {f"results/{view}" for view, *_ in plan.views()}

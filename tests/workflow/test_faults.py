@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -27,49 +26,11 @@ def labelled(tmp_path_factory, tiny):
     return clone
 
 
-def entries(store):
-    """Every file of every entry, with what would change if it was written anew."""
-    return {
-        path: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in store.rglob("*")
-        if path.is_file() and not path.relative_to(store).parts[0].startswith(".")
-    }
-
-
 def wait_for(condition, process, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end and process.poll() is None, "it did not come"
         time.sleep(0.01)
-
-
-def test_a_clone_that_fails_forces_or_is_cancelled_harms_no_other(labelled, tmp_path, tiny):
-    before = entries(labelled.store)
-    other = Clone(tmp_path / "clone", labelled.store, tiny)
-
-    def unharmed():
-        now = entries(labelled.store)
-        return {path: now.get(path) for path in before} == before and labelled.would_run("labels") == {}
-
-    work = "    labellers.label("
-    other.edit("workflow/scripts/label.py", work, "    raise RuntimeError(step.names)\n" + work)
-    other.snakemake("labels", check=False)
-    assert other.status != 0 and unharmed()
-    other.edit("workflow/scripts/label.py", "    raise RuntimeError(step.names)\n", "")
-
-    # Every job of it runs, and finds its entry made.
-    assert {"make_ingest", "make_unify", "make_label"} <= set(other.ran("-F", "--", "labels"))
-    assert unharmed() and len(entries(labelled.store)) == len(before)
-
-    other.edit(
-        "workflow/scripts/unify.py", "    unifying.unify(", "    import time\n\n    time.sleep(60)\n    unifying.unify("
-    )
-    process = other.start("labels")
-    wait_for(lambda: list((other.store / ".leases").glob("unify+*")), process)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate()[0]
-    assert process.returncode != 0, said
-    assert unharmed() and "0 wrong" in labelled.snakemake("verify")
 
 
 def test_code_edited_while_jobs_wait_is_refused_told_and_right_in_the_next_run(labelled):

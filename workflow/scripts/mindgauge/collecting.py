@@ -18,8 +18,6 @@ from mindgauge.store_gates import NotMade, plan_of
 
 SHOWN = 20
 DAY = 86400.0
-# Steps of which nothing is missing where they were not made.
-ON_DEMAND = ("crate", "export", "llama_factory")
 
 
 class Reach:
@@ -32,31 +30,36 @@ class Reach:
         self.missing: list[str] = []
         self.known = True
         self._seen: set[tuple[str, ...]] = set()
-        views = [(step, *names) for _, step, names, _ in self.plan.views()]
-        for entry in dict.fromkeys([*views, *self.plan.further().values()]):
+        self._visit("catalogue")
+        for entry in dict.fromkeys((step, *names) for _, step, names, _ in self.plan.views()):
             self._visit(*entry)
+        for entry in dict.fromkeys(self.plan.further().values()):
+            self._visit(*entry, on_demand=True)
 
-    def _visit(self, step: str, *names: str) -> None:
+    def _visit(self, step: str, *names: str, on_demand: bool = False) -> None:
+        """Of what is made `on_demand` nothing is missing where it was not, or cannot be."""
         if (step, *names) in self._seen:
             return
         self._seen.add((step, *names))
         try:
             recipe = self.plan.recipe(step, *names)
         except NotMade:
-            self.known = False
+            self.known &= on_demand
             return
-        except UserError:
-            if step == "export":  # it is refused where a source may not be passed on
+        except (
+            UserError
+        ):  # an export is refused where a source may not be passed on, a model where its base does not lie there
+            if on_demand:
                 return
             raise
         self.found.add(recipe.where)
-        if not self.store.has(recipe.where) and step not in ON_DEMAND:
+        if not self.store.has(recipe.where) and not on_demand:
             self.missing.append(recipe.where)
         inputs: list[Input] = [*recipe.inputs.values(), *(one for of in recipe.lists.values() for one in of)]
         for source in inputs:
             if source.where is not None:
                 parts = source.where.split("/")
-                self._visit(parts[0], *parts[1:-1])
+                self._visit(parts[0], *parts[1:-1], on_demand=on_demand)
 
 
 @dataclass

@@ -31,13 +31,15 @@ FOREIGN = ("base",)
 @dataclass
 class Held:
     """Where withdrawn records are held. `entries`: where those lie that go. `raw`: source and key of the records as they were read,
-    `raw_ids` their ids there. `answers`: files of single answers. `spaces`: working spaces, and what was left aside or is damaged."""
+    `raw_ids` their ids there. `answers`: files of single answers. `spaces`: working spaces, and what was left aside or is damaged.
+    `edited`: what a person put in a view's place, which is theirs."""
 
     entries: list[str] = field(default_factory=list)
     raw: list[tuple[str, str]] = field(default_factory=list)
     raw_ids: set[str] = field(default_factory=set)
     answers: list[Path] = field(default_factory=list)
     spaces: list[Path] = field(default_factory=list)
+    edited: list[Path] = field(default_factory=list)
 
     def models(self, step: str) -> list[str]:
         """The models with an entry of a step among those that go."""
@@ -80,6 +82,7 @@ class _Search:
             path for path in sorted((self.store.root / ".answers").glob("*/*.jsonl")) if _names(path, self.ids)
         ]
         self.held.spaces = [path for _, path in self.store.leftovers() if not self._foreign(path)]
+        self.held.edited = [path for path in withdrawing.edited() if _names(path, self.ids)]
         self.held.raw = sorted(set(self.held.raw))
         return self.held
 
@@ -197,6 +200,7 @@ def _said(held: Held, listed: Path, apply: bool) -> list[str]:
         f"files of answers that name it: {len(held.answers)}; working spaces, and what killed jobs left: {len(held.spaces)}",
     ]
     lines += [f"the raw files still hold it: source {source}, record {key}" for source, key in held.raw]
+    lines += [f"a copy that was edited names it, and is yours to remove: {path}" for path in held.edited]
     lines.append(
         "copies elsewhere are yours to remove: raw files, label files, exported data, bundles passed on, backups, other stores"
     )

@@ -9,8 +9,7 @@ from mindgauge.errors import UserError
 from mindgauge.pages import PAGES
 from mindgauge.plan import GATES
 from mindgauge.store import Store, read_sealed
-
-EDITED = ".edited"
+from mindgauge.withdrawing import EDITED
 
 
 def _say(text: str) -> None:

@@ -57,7 +57,8 @@ TARGETS = {
     "report": ("report",),
 }
 
-
+# A view below results/, the step and names of the entry it shows, and the file of that.
+View = tuple[str, str, tuple[str, ...], str]
 # Parameters that are reckoned with where a base's config.json does not tell its shape.
 UNKNOWN_SIZE = 4_000_000_000
 
@@ -728,31 +729,31 @@ class Plan:
     # Views
 
     def further(self) -> dict[str, tuple[str, ...]]:
-        """The views that are no part of `views`, with the step and names that each shows: the list of all, and what is made only when
-        it is asked for."""
+        """The views that are made only when they are asked for, with the step and names that each shows; those of models that
+        `models` does not list among them."""
+        models = [name for name in self.settings.models if name not in self.settings.seeded]
+        others = [name for name in models if name not in self.settings.names]
         return {
-            "results/manifest.json": ("catalogue",),
             "results/export/README.md": ("export",),
             "results/crate.zip": ("crate",),
-            **{f"results/models/{of}/train_{of}_lora.yaml": ("llama_factory", of) for of in self.settings.names},
+            **{f"results/models/{of}/train_{of}_lora.yaml": ("llama_factory", of) for of in models},
+            **{f"results/base/{of}/config.json": ("base", of) for of in map(self.settings.stanza, others)},
+            **{f"results/{view}": (step, *names) for of in others for view, step, names, _ in self._of_model(of)},
         }
 
-    def views(self) -> list[tuple[str, str, tuple[str, ...], str]]:
+    def views(self) -> list[View]:
         """Every view under results/ that `all` makes: its path, and the step, names and file it shows."""
-        settings, models = self.settings, self.settings.names
-        found: list[tuple[str, str, tuple[str, ...], str]] = []
-
-        def add(directory: str, step: str, names: tuple[str, ...], *files: str) -> None:
-            found.extend((f"{directory}/{file}", step, names, file) for file in files)
-
-        for source in settings.config.sources:
-            add(f"data/ingest/{source}", "ingest", (source,), "stats.json", "quarantine.jsonl")
-        add("data", "unify", (), "unified.jsonl", "stats.json")
-        add("data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json", "student_audit.csv")
-        add("data", "split", (), "groups.jsonl", "stats_split.json")
-        add("labels", "merge_labels", (), "dataset.jsonl", "stats.json", "gold.json", "needs_review.csv")
-        add("labels", "merge_labels", (), "audit.csv", "audit.xlsx", "audit_weights.json")
-        add(
+        found: list[View] = []
+        for source in self.settings.config.sources:
+            found += _shown(f"data/ingest/{source}", "ingest", (source,), "stats.json", "quarantine.jsonl")
+        found += _shown("data", "unify", (), "unified.jsonl", "stats.json")
+        found += _shown(
+            "data", "minimise", (), "unified_min.jsonl", "gold.jsonl", "stats_min.json", "student_audit.csv"
+        )
+        found += _shown("data", "split", (), "groups.jsonl", "stats_split.json")
+        found += _shown("labels", "merge_labels", (), "dataset.jsonl", "stats.json", "gold.json", "needs_review.csv")
+        found += _shown("labels", "merge_labels", (), "audit.csv", "audit.xlsx", "audit_weights.json")
+        found += _shown(
             "sft",
             "make_sft",
             (),
@@ -766,25 +767,31 @@ class Plan:
             "stats.json",
         )
         for model in self.bases():
-            add(f"base/{model}", "base", (model,), "config.json")
-        for model in models:
-            add(f"models/{model}/adapter", "train", (model,), *ADAPTER)
-            add(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
-            full = settings.full(model)
-            found.append((f"models/{model}/gguf/{model}-{full}.gguf", "convert", (model, full), "model.gguf"))
-            if self._has_imatrix(model):
-                found.append((f"models/{model}/gguf/{model}-imatrix.gguf", "imatrix", (model,), "imatrix.gguf"))
-            for quant in settings.quants(model):
-                step, names = ("choose", (model,)) if quant == AUTO else ("quantise", (model, quant))
-                found.append((f"models/{model}/gguf/{model}-{quant}.gguf", step, names, "model.gguf"))
-                add(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")
-            for variant in self.variants(model):
-                found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
-            add(f"models/{model}/eval", "judge", (model,), "comparison.json", "gates.json", "errors.csv")
-            add(f"models/{model}/gguf", "judge", (model,), "verify.json")
-            add(f"models/{model}/gguf", "bench", (model,), "bench.json")
-        add("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
-        add("report", "report", (), "index.html", "results.json", "results.txt")
+            found += _shown(f"base/{model}", "base", (model,), "config.json")
+        for model in self.settings.names:
+            found += self._of_model(model)
+        found += _shown("eval/baselines", "baselines", (), "majority/metrics.json", "tfidf/metrics.json")
+        found += _shown("report", "report", (), "index.html", "results.json", "results.txt")
+        return found
+
+    def _of_model(self, model: str) -> list[View]:
+        """The views of one model, as of `views`."""
+        found: list[View] = []
+        found += _shown(f"models/{model}/adapter", "train", (model,), *ADAPTER)
+        found += _shown(f"models/{model}/merged", "merge", (model,), "config.json", "merge_check.json")
+        full = self.settings.full(model)
+        found.append((f"models/{model}/gguf/{model}-{full}.gguf", "convert", (model, full), "model.gguf"))
+        if self._has_imatrix(model):
+            found.append((f"models/{model}/gguf/{model}-imatrix.gguf", "imatrix", (model,), "imatrix.gguf"))
+        for quant in self.settings.quants(model):
+            step, names = ("choose", (model,)) if quant == AUTO else ("quantise", (model, quant))
+            found.append((f"models/{model}/gguf/{model}-{quant}.gguf", step, names, "model.gguf"))
+            found += _shown(f"models/{model}/bundle/{quant}", "bundle", (model, quant), "README.md", "checksums.txt")
+        for variant in self.variants(model):
+            found.append((f"models/{model}/eval/{variant}.json", "evaluate", (model, variant), "metrics.json"))
+        found += _shown(f"models/{model}/eval", "judge", (model,), "comparison.json", "gates.json", "errors.csv")
+        found += _shown(f"models/{model}/gguf", "judge", (model,), "verify.json")
+        found += _shown(f"models/{model}/gguf", "bench", (model,), "bench.json")
         return found
 
     def targets(self, *steps: str) -> list[str]:
@@ -792,6 +799,10 @@ class Plan:
         views = [(view, file in PAGED.get(step, ())) for view, step, _, file in self.views() if step in steps]
         pages = [str(PAGES / Path(view).with_suffix(".html")) for view, paged in views if paged]
         return [f"results/{view}" for view, _ in views] + pages
+
+
+def _shown(directory: str, step: str, names: tuple[str, ...], *files: str) -> list[View]:
+    return [(f"{directory}/{file}", step, names, file) for file in files]
 
 
 ADAPTER = (

@@ -51,7 +51,8 @@ def current(settings: Settings) -> dict[str, str | None]:
     """`<step>/<names…>` of every view -> where in the store the entry is that it must show; None where that is not known."""
     plan = plan_of(settings, hashing=False)
     found: dict[str, str | None] = {}
-    for step, *names in [*((step, *names) for _, step, names, _ in plan.views()), *plan.further().values()]:
+    views = ((step, *names) for _, step, names, _ in plan.views())
+    for step, *names in dict.fromkeys([("catalogue",), *views, *plan.further().values()]):
         try:
             found["/".join([step, *names])] = plan.recipe(step, *names).where
         except (NotMade, UserError, OSError):

@@ -9,13 +9,25 @@ from pathlib import Path
 
 RESULTS = Path("results")
 SHOWN = 3
+# What ends the name of a file that stood where a link to the store should be.
+EDITED = ".edited"
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """All below a directory, hidden directories (store, stamps, gates) left out."""
+    for directory, inside, files in os.walk(root):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        yield from (Path(directory, name) for name in [*inside, *files])
 
 
 def links(root: Path) -> Iterator[Path]:
-    """The symbolic links below a directory, hidden directories (store, stamps, gates) left out."""
-    for directory, inside, files in os.walk(root):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        yield from (path for name in [*inside, *files] if (path := Path(directory, name)).is_symlink())
+    """The symbolic links among the views."""
+    return filter(Path.is_symlink, _below(root))
+
+
+def edited(results: Path = RESULTS) -> list[Path]:
+    """The files that a person had put in the place of a view."""
+    return sorted(path for path in _below(results) if path.name.endswith(EDITED) and path.is_file())
 
 
 def drop_dangling(results: Path = RESULTS) -> None:
