@@ -65,17 +65,31 @@ def test_a_new_clone_submits_nothing_wherever_its_store_lies(clone, submitted, a
     assert content[0] and content[0] == content[1]
 
 
-def test_what_is_damaged_is_made_again_and_nothing_else(clone, submitted):
-    target = (clone.root / "results/models/tiny-qwen2/gguf/tiny-qwen2-Q4_K_M.gguf").resolve()
-    target.chmod(0o600)
-    content = bytearray(target.read_bytes())
-    content[len(content) // 2] ^= 1
-    target.write_bytes(content)
+def test_what_is_damaged_or_gone_is_made_again_and_nothing_else(clone, submitted):
+    """A file of one entry, the manifest of another, a third altogether; a gate; and what stands in the place of a view."""
+    model = clone.root / "results/models/tiny-qwen2"
+
+    def flipped(path):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+
+    flipped((model / "gguf/tiny-qwen2-Q4_K_M.gguf").resolve())
+    flipped((model / "eval/base.json").resolve().parent / "manifest.json")
+    shutil.rmtree((model / "gguf/tiny-qwen2-f16.gguf").resolve().parent)
+    flipped(clone.root / "results/.gates/sft.json")
+    view = model / "adapter/run.json"
+    text = view.read_text()
+    view.unlink()
+    view.write_text(text.replace("tiny", "my"))
     said = clone.snakemake("verify", overlays=("minutes.yaml",), check=False)
-    wanted = re.search(r"set aside: quantise/tiny-qwen2/.* ask for it: (\S+)", said)
-    assert clone.status != 0 and wanted, said
-    assert submitted(wanted[1]) == {"make_quantise": 1}
-    assert not OF_MODELS & set(submitted())
+    wanted = re.findall(r"(?:set aside|missing): (\w+)/tiny-qwen2/.*ask for it: (\S+)", said)
+    assert clone.status != 0 and {"quantise", "evaluate", "convert"} <= {step for step, _ in wanted}, said
+    assert f"{view.name}.edited" in said and "sft.json is not as this version wrote it" in said
+    asked = [target for step, target in wanted if step in ("quantise", "evaluate", "convert")]
+    assert submitted(*asked) == {"make_quantise": 1, "make_evaluate": 1, "make_convert": 1}
+    assert not OF_MODELS & set(submitted()) and view.is_symlink()
     assert "0 wrong" in clone.snakemake("verify", overlays=("minutes.yaml",))
 
 

@@ -1,4 +1,4 @@
-"""The store beside several clones, killed runs and changed code, as real runs; mostly of the data steps, which are quick."""
+"""The store beside killed runs, lost entries and withdrawn records, as real runs; mostly of the data steps, which are quick."""
 
 import json
 import os
@@ -31,27 +31,6 @@ def wait_for(condition, process, seconds=300):
     while not condition():
         assert time.monotonic() < end and process.poll() is None, "it did not come"
         time.sleep(0.01)
-
-
-def test_code_edited_while_jobs_wait_is_refused_told_and_right_in_the_next_run(labelled):
-    """One job at a time: when the first shard is labelled the others wait, and the labeller's code changes under them."""
-    (labelled.root / "shards.yaml").write_text("label: {shards: 5}")
-    before = set((labelled.store / "label").glob("*/*/*"))
-    process = labelled.start("--cores", "1", "--keep-going", "--", "labels", overlays=("shards.yaml",))
-    wait_for(lambda: set((labelled.store / "label").glob("*/*/*")) - before, process)
-    rules, old, new = "workflow/scripts/mindgauge/labellers/keyword_rules.py", "\n\n\ndef ", "\n\nCHANGED = 1\n\n\ndef "
-    labelled.edit(rules, old, new)
-    said = process.communicate()[0]
-    assert process.returncode != 0 and "code changed after this job was planned" in said, said[-3000:]
-    assert "start Snakemake again" in said
-    refused = said.count("mindgauge: code changed after this job was planned")
-    made = set((labelled.store / "label").glob("*/*/*")) - before
-    assert refused >= 3 and len(made) <= 2  # the one, and at most one that had begun
-    # The next run makes all of them by the code as it is now.
-    said = labelled.snakemake("labels", overlays=("shards.yaml",))
-    assert len(re.findall(r"Finished jobid: \d+ \(Rule: make_label\)", said)) == 5
-    labelled.edit(rules, new, old)
-    assert not {"make_label", "make_merge_labels"} & set(labelled.ran("labels"))
 
 
 def test_after_the_driver_was_killed_its_jobs_finish_and_nothing_is_trained_twice(labelled):
