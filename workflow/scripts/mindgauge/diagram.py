@@ -31,7 +31,8 @@ def _calls(method: ast.FunctionDef, methods: dict[str, ast.FunctionDef]) -> Iter
         elif called in ("_content", "_gate") and name in GATES:
             yield GATES[name], True
         elif called == "views":
-            views = {of.value for of in ast.walk(methods["views"]) if isinstance(of, ast.Constant)}
+            parts = [of for name in ("views", "_of_model") for of in ast.walk(methods[name])]
+            views = {of.value for of in parts if isinstance(of, ast.Constant)}
             yield from ((step, False) for step in views if isinstance(step, str) and f"_{step}" in methods)
         elif (
             called in methods
