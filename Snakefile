@@ -39,7 +39,9 @@ onstart:
 
 onsuccess:
     with exit_on_user_error():
-        process.refuse_half_way(workflow.dag)
+        current = store_gates.current(plan.settings)
+        outdated = withdrawing.outdated(plan.store.root, current)
+        process.refuse_half_way(workflow.dag, outdated)
 
 
 onerror:

@@ -252,10 +252,12 @@ def test_a_run_that_stopped_half_way_is_told(tmp_path):
     made, lost = tmp_path / "made", tmp_path / "lost"
     made.touch()
     dag = SimpleNamespace(targetjobs=[SimpleNamespace(input=[made], output=[])])
-    process.refuse_half_way(dag)
+    process.refuse_half_way(dag, [lost])
+    with pytest.raises(UserError, match="stopped half-way: 1 of 1 targets are not made"):
+        process.refuse_half_way(dag, [made])  # it shows what was asked for before
     dag.targetjobs[0].input.append(lost)
     with pytest.raises(UserError, match="stopped half-way: 1 of 2 targets are not made") as error:
-        process.refuse_half_way(dag)
+        process.refuse_half_way(dag, [])
     assert "the same command again" in str(error.value)
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,12 @@ def makes(dag: Any) -> bool:
     return any(job.rule.name != "verify" for job in dag.targetjobs)
 
 
-def refuse_half_way(dag: Any) -> None:
-    """Raises UserError if a run that calls itself finished has not made what it was asked for: Snakemake can lose the jobs behind a
-    checkpoint and then ends well (FIELD_NOTES 5; seen once on a machine under heavy load)."""
+def refuse_half_way(dag: Any, outdated: Iterable[Path]) -> None:
+    """Raises UserError if a run that calls itself finished has not made what it was asked for, or left there one of the `outdated`
+    views: Snakemake can lose the jobs behind a checkpoint and then ends well (FIELD_NOTES 5)."""
+    others = {str(view) for view in outdated}
     wanted = [str(file) for job in dag.targetjobs for file in (*job.input, *job.output)]
-    if missing := [file for file in wanted if not os.path.lexists(file)]:
+    if missing := [file for file in wanted if file in others or not os.path.lexists(file)]:
         raise UserError(
             f"Snakemake stopped half-way: {len(missing)} of {len(wanted)} targets are not made, the first is {missing[0]}",
             where="the gates (checkpoints) of this run",
