@@ -39,14 +39,15 @@ onstart:
 
 onsuccess:
     with exit_on_user_error():
-        current = store_gates.current(plan.settings)
+        # Anew: a first fetch has pinned its commit meanwhile.
+        current = store_gates.current(Settings(config))
         outdated = withdrawing.outdated(plan.store.root, current)
         process.refuse_half_way(workflow.dag, outdated)
 
 
 onerror:
     if process.makes(workflow.dag):
-        withdrawing.withdraw(plan.store.root, store_gates.current(plan.settings))
+        withdrawing.withdraw(plan.store.root, store_gates.current(Settings(config)))
 
 
 rule all:

@@ -46,9 +46,8 @@ class Reach:
         except NotMade:
             self.known &= on_demand
             return
-        except (
-            UserError
-        ):  # an export is refused where a source may not be passed on, a model where its base does not lie there
+        except UserError:
+            # An export is refused where a source may not be passed on, a model where its base does not lie there.
             if on_demand:
                 return
             raise
