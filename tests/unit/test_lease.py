@@ -90,11 +90,13 @@ def test_a_writer_killed_at_any_moment_leaves_no_half_entry(store, planned):
         shutil.rmtree(store.path(where), ignore_errors=True)
         stamp.unlink(missing_ok=True)
         process = started(make, "split", stamp, write)
+        begin = time.monotonic()
         time.sleep(chance.uniform(0, whole * 1.1))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         ends[store.has(where)] += 1
         if store.has(where):
+            whole = min(whole, time.monotonic() - begin)  # the first may have met a busy machine
             assert store.verify(where, anew=True) == [] and store.manifest(where)["content"] == made
         else:
             assert not store.path(where).exists() and not stamp.exists()
