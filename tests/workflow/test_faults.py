@@ -75,6 +75,25 @@ def test_lost_entries_behind_gates_are_made_again_when_they_are_needed(labelled)
     assert "0 wrong" in labelled.snakemake("verify")
 
 
+def test_nothing_is_made_of_a_state_that_the_raw_files_have_left(labelled):
+    """Labels were lost and a student's record changed: until all raw files were looked at, no gate tells what to label."""
+    entries = [path.parent for path in labelled.store.glob("*abel*/**/manifest.json")]
+    assert len(entries) == 4  # three shards, and all of them together
+    for entry in entries:
+        shutil.move(entry, entry.with_suffix(".away"))
+    raw = labelled.root / "data/sample/CPsyCounD/case_1.txt"
+    text = raw.read_text(encoding="utf-8")
+    raw.write_text(text.replace("。", "！", 1), encoding="utf-8")
+    ran = re.findall(r"Finished jobid: \d+ \(Rule: (make_\w+)\)", labelled.snakemake("labels"))
+    assert sorted(ran) == sorted(
+        ["make_ingest", "make_unify", "make_minimise", *["make_label"] * 3, "make_merge_labels"]
+    )
+    raw.write_text(text, encoding="utf-8")
+    for entry in entries:
+        shutil.move(entry.with_suffix(".away"), entry)
+    assert not [rule for rule in labelled.ran("data", "labels") if rule.startswith("make_")]
+
+
 def test_a_withdrawn_record_goes_from_the_store_and_stays_out(labelled):
     """And only the shard that held it is labelled again."""
     data, store = labelled.root / "results/data", labelled.store
