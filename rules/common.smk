@@ -79,12 +79,14 @@ def ask_gate(name, fact=None):
 
 
 def planned(method, step):
-    """An input function: what the plan's method says of the entry of `step` that the wildcards name."""
+    """An input function: what the plan's method says of the entry of `step` that the wildcards name. Dates decide nothing, but
+    who waits for an entry to be made waits for it whatever date its stamp has."""
 
     def ask(wildcards):
         with exit_on_user_error():
             found = method(step, *(wildcards[name] for name in STEPS[step]))
-        return ancient(found)
+        files = [found] if isinstance(found, str) else found
+        return [file if plan.awaits(file) else ancient(file) for file in files]
 
     # Snakemake looks at it before every call.
     ask.__signature__ = inspect.signature(ask)

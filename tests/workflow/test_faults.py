@@ -94,6 +94,40 @@ def test_nothing_is_made_of_a_state_that_the_raw_files_have_left(labelled):
     assert not [rule for rule in labelled.ran("data", "labels") if rule.startswith("make_")]
 
 
+# Lies beside every Python of a run: the gate of one source ends after the entry of another was stamped, and before the job that
+# stamped it has ended.
+MEANWHILE = """
+import atexit, os, sys, time
+
+BEGUN = {begun!r}
+
+def wait_for(place):
+    while not any(os.lstat(path).st_mtime > BEGUN for path in __import__("glob").glob(place)):
+        time.sleep(0.05)
+
+if any(part.endswith("hash_raw.py") for part in sys.orig_argv) and "raw/psyqa" in " ".join(sys.orig_argv):
+    wait_for("results/.entries/ingest/cpsycound/*")
+if any(part.endswith("ingest.py") for part in sys.orig_argv):
+    atexit.register(lambda: (wait_for("results/.gates/raw/psyqa.json"), time.sleep(3)))
+"""
+
+
+def test_what_waits_for_a_job_is_not_lost_when_a_gate_ends_before_it(labelled, tmp_path):
+    """A job's stamp is there a while before Snakemake knows that it has ended, on a cluster up to a minute."""
+    raw = labelled.root / "data/sample/CPsyCounD/case_1.txt"
+    text = raw.read_text(encoding="utf-8")
+    raw.write_text(text.replace("。", "！", 2), encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(MEANWHILE.format(begun=time.time()))
+    process = labelled.start("data", environment={"PYTHONPATH": str(tmp_path)})
+    said = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, said
+    ran = re.findall(r"Finished jobid: \d+ \(Rule: (make_\w+|raw_gate)\)", said)
+    assert ran.index("make_ingest") > 3, "it was not shown"  # all four raw gates before it
+    assert ran[ran.index("make_ingest") :] == ["make_ingest", "make_unify", "make_minimise", "make_split"]
+    raw.write_text(text, encoding="utf-8")
+    assert not [rule for rule in labelled.ran("data", "labels") if rule.startswith("make_")]
+
+
 def test_a_withdrawn_record_goes_from_the_store_and_stays_out(labelled):
     """And only the shard that held it is labelled again."""
     data, store = labelled.root / "results/data", labelled.store

@@ -108,6 +108,7 @@ class Plan:
             lambda asked: pins(MODELS_LOCK) if asked == PINS else gate(*asked)
         )
         self._written: set[str] = set()
+        self._awaited: set[str] = set()
         self._told: set[str] = set()
 
     # What rules ask
@@ -123,6 +124,8 @@ class Plan:
                 self._written.add(where)
             # Asked for every job that reads it: no Path is made on the way.
             made, stamped = self.store.has(where), os.path.exists(stamp)
+            if not made:
+                self._awaited.add(stamp)
             if step == "train" and not made:
                 self._fits(*names)
             if made and not stamped:
@@ -130,6 +133,15 @@ class Plan:
             elif stamped and not made:
                 os.unlink(stamp)
         return stamp
+
+    def awaits(self, file: str) -> bool:
+        """Is a file the stamp of an entry that was not there when it was first asked for, so that a job of this run makes it?
+
+        Such a stamp must not be `ancient`. From when the job has stamped its entry until Snakemake knows that the job has ended
+        (on a cluster up to a minute), what waits for an ancient stamp looks done: a gate that runs meanwhile has the DAG worked out
+        anew, and the rest of the chain falls out of the run (https://github.com/snakemake/snakemake/pull/668 has the condition).
+        """
+        return file in self._awaited
 
     def needs(self, step: str, *names: str) -> list[str]:
         """The stamps of the entries a step reads, and the files of all gates that were asked on the way.
