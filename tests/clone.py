@@ -110,13 +110,8 @@ class Clone:
 
     def snakemake(self, *arguments: str, check: bool = True, **options: Any) -> str:
         """Runs Snakemake; returns what it printed. Raises AssertionError if it failed and should not. Options as of `start`."""
-        said = ""
-        for _ in range(2):
-            process = self.start(*arguments, **options)
-            now = process.communicate()[0]
-            said += now
-            if "Snakemake stopped half-way" not in now:  # as the message says: the same command again
-                break
+        process = self.start(*arguments, **options)
+        said = process.communicate()[0]
         if check:
             assert process.returncode == 0, said[-4000:]
         self.status = process.returncode

@@ -126,20 +126,14 @@ class Submitting:
         """The jobs of a run to its end; `meanwhile` is done while it works. Raises AssertionError if it fails and should not, or the
         other way round."""
         before = {job["JobID"] for job in self.cluster.accounted("JobID")}
-        self.said = ""
-        for _ in range(2):
-            driver = Driver(
-                clone or self.clone, *(targets or TARGETS), overlays=overlays, options=options, **environment
-            )
-            try:
-                meanwhile(driver)
-                status = driver.wait()
-            finally:
-                if driver.process.poll() is None:
-                    driver.kill()
-            self.said += driver.said
-            if "Snakemake stopped half-way" not in driver.said:  # as the message says: the same command again
-                break
+        driver = Driver(clone or self.clone, *(targets or TARGETS), overlays=overlays, options=options, **environment)
+        try:
+            meanwhile(driver)
+            status = driver.wait()
+        finally:
+            if driver.process.poll() is None:
+                driver.kill()
+        self.said = driver.said
         assert (status != 0) == fails, self.said[-4000:]
         self.jobs = told(self.cluster, before)
         return Counter(job["rule"] for job in self.jobs)

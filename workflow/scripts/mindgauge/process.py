@@ -33,7 +33,7 @@ def makes(dag: Any) -> bool:
 
 def refuse_half_way(dag: Any, outdated: Iterable[Path]) -> None:
     """Raises UserError if a run that calls itself finished has not made what it was asked for, or left there one of the `outdated`
-    views: Snakemake can lose the jobs behind a checkpoint and then ends well (FIELD_NOTES 5)."""
+    views: Snakemake can lose the jobs behind a checkpoint and then ends well (docs/pitfalls.md tells of the ways that are known)."""
     others = {str(view) for view in outdated}
     wanted = [str(file) for job in dag.targetjobs for file in (*job.input, *job.output)]
     if missing := [file for file in wanted if file in others or not os.path.lexists(file)]:
