@@ -82,13 +82,13 @@ def test_nothing_is_made_of_a_state_that_the_raw_files_have_left(labelled):
     for entry in entries:
         shutil.move(entry, entry.with_suffix(".away"))
     raw = labelled.root / "data/sample/CPsyCounD/case_100.txt"
-    text = raw.read_text(encoding="utf-8")
-    raw.write_text(text.replace("。", "！", 1), encoding="utf-8")
+    text = raw.read_bytes()
+    raw.write_bytes(text.replace("。".encode(), "！".encode(), 1))
     ran = re.findall(r"Finished jobid: \d+ \(Rule: (make_\w+)\)", labelled.snakemake("labels"))
     assert sorted(ran) == sorted(
         ["make_ingest", "make_unify", "make_minimise", *["make_label"] * 3, "make_merge_labels"]
     )
-    raw.write_text(text, encoding="utf-8")
+    raw.write_bytes(text)
     for entry in entries:
         if entry.exists():  # the change did not touch this shard
             shutil.rmtree(entry)
@@ -117,8 +117,8 @@ if any(part.endswith("ingest.py") for part in sys.orig_argv):
 def test_what_waits_for_a_job_is_not_lost_when_a_gate_ends_before_it(labelled, tmp_path):
     """A job's stamp is there a while before Snakemake knows that it has ended, on a cluster up to a minute."""
     raw = labelled.root / "data/sample/CPsyCounD/case_100.txt"
-    text = raw.read_text(encoding="utf-8")
-    raw.write_text(text.replace("。", "！", 2), encoding="utf-8")
+    text = raw.read_bytes()
+    raw.write_bytes(text.replace("。".encode(), "！".encode(), 2))
     (tmp_path / "sitecustomize.py").write_text(MEANWHILE.format(begun=time.time()))
     process = labelled.start("data", environment={"PYTHONPATH": str(tmp_path)})
     said = process.communicate(timeout=200)[0]
@@ -126,7 +126,7 @@ def test_what_waits_for_a_job_is_not_lost_when_a_gate_ends_before_it(labelled, t
     ran = re.findall(r"Finished jobid: \d+ \(Rule: (make_\w+|raw_gate)\)", said)
     assert ran.index("make_ingest") > 3, "it was not shown"  # all four raw gates before it
     assert ran[ran.index("make_ingest") :] == ["make_ingest", "make_unify", "make_minimise", "make_split"]
-    raw.write_text(text, encoding="utf-8")
+    raw.write_bytes(text)
     assert not [rule for rule in labelled.ran("data", "labels") if rule.startswith("make_")]
 
 
