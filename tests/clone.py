@@ -52,8 +52,9 @@ class Clone:
 
     def __init__(self, directory: Path, store: Path, tiny: Path) -> None:
         self.root, self.store = directory, store
-        # What runs in it finds beside the environment of the tests.
+        # What runs in it finds beside the environment of the tests; and what stands before its command lines.
         self.environment: dict[str, str] = {}
+        self.before: list[str] = []
         for top in TOPS:
             source = ROOT / top
             if source.is_dir():
@@ -75,6 +76,7 @@ class Clone:
         """The command line of a run, and its environment."""
         files = ["config/demo.yaml", "overlay.yaml", *overlays]
         command = [
+            *self.before,
             sys.executable,
             "-m",
             "snakemake",
