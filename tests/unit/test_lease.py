@@ -79,7 +79,7 @@ def litter(store):
     ]
 
 
-def test_a_writer_killed_at_any_moment_leaves_no_half_entry(store, planned):
+def test_a_writer_killed_at_any_moment_leaves_no_half_entry(store, planned, quick):
     where, stamp = planned
     begin = time.monotonic()
     started(make, "split", stamp, write).join()
