@@ -99,12 +99,12 @@ def test_nothing_is_made_of_a_state_that_the_raw_files_have_left(labelled):
 # Lies beside every Python of a run: the gate of one source ends after the entry of another was stamped, and before the job that
 # stamped it has ended.
 MEANWHILE = """
-import atexit, os, sys, time
+import atexit, glob, os, sys, time
 
 BEGUN = {begun!r}
 
 def wait_for(place):
-    while not any(os.lstat(path).st_mtime > BEGUN for path in __import__("glob").glob(place)):
+    while not any(os.lstat(path).st_mtime > BEGUN for path in glob.glob(place)):
         time.sleep(0.05)
 
 if any(part.endswith("hash_raw.py") for part in sys.orig_argv) and "raw/psyqa" in " ".join(sys.orig_argv):
