@@ -53,7 +53,8 @@ onerror:
 rule all:
     default_target: True
     input:
-        plan.targets(*STEPS),
+        plan.wanted_gates(),
+        targets_of(*STEPS),
         "results/manifest.json",
     message:
         "All is made: results/report/index.html"
@@ -89,7 +90,8 @@ rule export:
 
 rule train:
     input:
-        plan.targets(*TARGETS["train"]),
+        plan.wanted_gates(),
+        targets_of(*TARGETS["train"]),
     message:
         "Every model is trained: results/models"
 
@@ -108,21 +110,24 @@ rule llama_factory:
 
 rule gguf:
     input:
-        plan.targets(*TARGETS["gguf"]),
+        plan.wanted_gates(),
+        targets_of(*TARGETS["gguf"]),
     message:
         "Every GGUF and bundle is ready: results/models"
 
 
 rule evaluate:
     input:
-        plan.targets(*TARGETS["evaluate"]),
+        plan.wanted_gates(),
+        targets_of(*TARGETS["evaluate"]),
     message:
         "Every variant is evaluated and measured: results/models"
 
 
 rule report:
     input:
-        plan.targets(*TARGETS["report"]),
+        plan.wanted_gates(),
+        targets_of(*TARGETS["report"]),
     message:
         "The report is ready: results/report/index.html"
 

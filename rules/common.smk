@@ -108,6 +108,21 @@ def gates_of(step):
     return planned(plan.gates, step)
 
 
+def targets_of(*steps):
+    """The views of some steps, for a rule that also lists all gates. Where every gate was made before, they are asked first, so
+    that each job enters the DAG once, with all gates known, and not a second time for each gate that it asked. Where one is
+    missing the views stand there from the start, and what does not wait for it runs meanwhile.
+    """
+    gates = plan.wanted_gates()
+
+    def ask(wildcards):
+        for path in gates:
+            ask_gate(path.removeprefix("results/.gates/").removesuffix(".json"))
+        return plan.targets(*steps)
+
+    return ask if all(map(os.path.exists, gates)) else plan.targets(*steps)
+
+
 def base_gate(wildcards):
     """The gate of the base that a model is made from."""
     return ancient(gate_file(f"base/{plan.settings.stanza(wildcards.model)}"))
