@@ -25,23 +25,26 @@ from mindgauge.records import Record, Turn, write_records
 ROOT = Path(__file__).parents[1]
 
 
+# Tests that share what takes minutes to make, by the beginnings of their files' names.
+TOGETHER = ("tests/docs/", "tests/slurm/test_cha")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deals the tests to workers by file; those of a directory whose tests share what takes minutes to make go to one. (The group
-    that a mark names is lost with pytest 9.2: pytest-xdist 3.8 writes it into an attribute that is not read any more.)"""
+    """Deals the tests to workers by file, those that share what takes minutes to make to one. (The group that a mark names is lost
+    with pytest 9.2: pytest-xdist 3.8 writes it into an attribute that is not read any more.)"""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByRun(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            shared = [name for name in ("tests/docs", "tests/slurm") if path.startswith(name)]
-            return shared[0] if shared else path
+            return next((shared for shared in TOGETHER if path.startswith(shared)), path)
 
     return ByRun(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests on a cluster first: one worker has them all, and they mostly wait, longer than the others work."""
+    """Puts the tests on a cluster first: they mostly wait, longer than the others work."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm"))
 
 

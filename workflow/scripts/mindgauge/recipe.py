@@ -3,14 +3,15 @@
 The main process writes it while the DAG is built; the step's program reads it, and nothing else, for its parameters.
 """
 
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mindgauge.code import code_hash
-from mindgauge.files import read_json, write_json
+from mindgauge.files import read_json, write_text
 from mindgauge.hashing import KEY_DIGITS, digest
+from mindgauge.known_code import code_hash
 from mindgauge.lock import packages
 
 STAMPS, RECIPES = Path("results/.entries"), Path("results/.recipes")
@@ -86,7 +87,8 @@ class Recipe:
         }
         path = RECIPES / f"{self.where}.json"
         if not path.is_file() or read_json(path) != value:
-            write_json(path, value)
+            # In one line: what indents is written in Python, and slow for a thousand recipes.
+            write_text(path, json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
 
 
 def recipe_file(stamp: Path) -> Path:
