@@ -26,25 +26,34 @@ def _state() -> str:
     return digest.hexdigest()
 
 
-@cache
-def _kept() -> tuple[str, dict[str, str]]:
-    """The state of the code, and the hashes that were kept of it."""
-    state = _state()
-    try:
-        found = read_sealed(KEPT)
-    except (OSError, UserError):
-        found = {}
-    return state, found["hashes"] if found.get("state") == state else {}
+class _Kept:
+    """The state of the code as this process found it, and the hashes that are known of it; `new`: some are not in the file."""
+
+    def __init__(self) -> None:
+        self.state, self.new = _state(), False
+        try:
+            found = read_sealed(KEPT)
+        except (OSError, UserError):
+            found = {}
+        self.hashes: dict[str, str] = found["hashes"] if found.get("state") == self.state else {}
+
+
+_kept = cache(_Kept)
 
 
 @cache
 def code_hash(step: str, uses: tuple[str, ...] = ()) -> str:
-    """The hash of a step's code (`code.code_hash`). Below `results`, where that is, it is kept for the next run."""
-    state, known = _kept()
-    name = " ".join([step, *uses])
-    if name not in known:
-        known[name] = code.code_hash(step, uses)
-        # Code that was edited since is not what the state tells.
-        if KEPT.parent.is_dir() and _state() == state:
-            write_sealed(KEPT, {"state": state, "hashes": known})
-    return known[name]
+    """The hash of a step's code (`code.code_hash`)."""
+    kept, name = _kept(), " ".join([step, *uses])
+    if name not in kept.hashes:
+        kept.hashes[name], kept.new = code.code_hash(step, uses), True
+    return kept.hashes[name]
+
+
+def keep() -> None:
+    """Keeps for the next run what was worked out in this one."""
+    kept = _kept()
+    # Code that was edited since is not what the state tells.
+    if kept.new and _state() == kept.state:
+        write_sealed(KEPT, {"state": kept.state, "hashes": kept.hashes})
+    kept.new = False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mindgauge import footprint, packing, raw, readers, withdrawals
+from mindgauge import footprint, known_code, packing, raw, readers, withdrawals
 from mindgauge.architecture import Architecture
 from mindgauge.backends import BACKENDS
 from mindgauge.config import TRAIN_PACE, Settings, Voter, read_yaml
@@ -121,6 +121,7 @@ class Plan:
         if self.main:
             if where not in self._written:
                 recipe.write(self.store.root, self.store.group)
+                known_code.keep()
                 self._written.add(where)
             # Asked for every job that reads it: no Path is made on the way.
             made, stamped = self.store.has(where), os.path.exists(stamp)
