@@ -5,6 +5,7 @@ One method a step. `Plan.entry` names the stamp of an entry, `Plan.needs` what i
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def maker(gate: str) -> tuple[str, ...]:
     return (kind, of) if of else (MAKERS[kind],)
 
 
+@cache
 def gate_file(name: str) -> str:
     """The fixed path of a gate: `minimised`, `labels`, `sft`, `base/<model>`, `raw/<source>`."""
     return str(GATES / f"{name}.json")
