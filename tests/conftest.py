@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # Tests that share what takes minutes to make, by the beginnings of their files' names.
-TOGETHER = ("tests/docs/", "tests/slurm/test_cha")
+TOGETHER = ("tests/slurm/test_cha", "tests/docs/")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,8 +44,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests on a cluster first: they mostly wait, longer than the others work."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/slurm"))
+    """Puts the longest first, so that at the end no worker has one alone; those on a cluster mostly wait."""
+    longest = ("tests/slurm/test_cha", "tests/workflow/test_workflow", "tests/slurm/test_failures")
+
+    def place(item: pytest.Item) -> int:
+        return next((place for place, name in enumerate(longest) if item.nodeid.startswith(name)), len(longest))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

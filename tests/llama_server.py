@@ -1,14 +1,14 @@
 """A real llama.cpp server for tests: `llama-server`, built once from the pinned sources that envs/setup.sh keeps.
 
-The sources are those of the llama.cpp that llama-cpp-python links (its sdist, checked against envs/sdist.lock). The program
-is kept beside them, under llama-server/<version>-<machine>/. It listens on 127.0.0.1 only.
+The sources are those of the llama.cpp that llama-cpp-python links (its sdist, checked against envs/sdist.lock); of these the
+server alone is compiled, and linked with the libraries that llama-cpp-python installed. The program is kept beside the sources with
+a copy of these, under llama-server/<version>-<libraries>/. It listens on 127.0.0.1 only.
 """
 
 import contextlib
 import fcntl
 import importlib.metadata
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -24,36 +24,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindgauge.converting import cache, sdist
+from mindgauge.files import sha256_file
 
-# What `llama-server` is made of; the rest of the sources (docs, other programs' models, the web page) is 100 MB more.
-PARTS = (
-    "CMakeLists.txt",
-    "LICENSE",
-    "licenses/",
-    "cmake/",
-    "common/",
-    "ggml/",
-    "include/",
-    "src/",
-    "tools/",
-    "vendor/",
-)
-PARTS += ("scripts/ui-assets.cmake",)
+# What the server is made of; the rest of the sources is 100 MB more.
+PARTS = ("LICENSE", "licenses/", "common/", "include/", "scripts/ui-assets.cmake", "src/", "tools/", "vendor/")
+# In the place of llama.cpp's own: its libraries are there, and to compile them takes four times as long as the server.
+CMAKE = """\
+cmake_minimum_required(VERSION 3.18)
+project(llama.cpp C CXX)
+set(CMAKE_CXX_STANDARD 17)
+set(LLAMA_BUILD_COMMON ON)
+set(LLAMA_SUBPROCESS ON)
+function(llama_add_compile_flags)
+endfunction()
+function(license_add_file)
+endfunction()
+find_package(Threads REQUIRED)
+find_package(llama REQUIRED)
+find_library(COMMON llama-common REQUIRED HINTS ${LLAMA_LIB_DIR})
+add_library(ggml INTERFACE)
+target_link_libraries(ggml INTERFACE ggml::ggml)
+add_library(llama-common INTERFACE)
+target_include_directories(llama-common INTERFACE common)
+target_compile_definitions(llama-common INTERFACE LLAMA_SUBPROCESS)
+target_link_libraries(llama-common INTERFACE ${COMMON} llama vendor::nlohmann vendor::sheredom Threads::Threads)
+add_subdirectory(vendor)
+add_subdirectory(tools/mtmd)
+add_subdirectory(tools/ui)
+add_subdirectory(tools/server)
+"""
 FLAGS = (
     "-DCMAKE_BUILD_TYPE=Release",
-    # A test's model is tiny: what counts is the time of the build, not the speed of what is built.
-    "-DCMAKE_C_FLAGS_RELEASE=-O1 -DNDEBUG",
-    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
+    # What counts is the time of the build: what computes lies in the libraries.
+    "-DCMAKE_C_FLAGS_RELEASE=-O0 -DNDEBUG",
+    "-DCMAKE_CXX_FLAGS_RELEASE=-O0 -DNDEBUG",
     "-DBUILD_SHARED_LIBS=OFF",
-    # A native build may die on another CPU that shares the cache.
-    "-DGGML_NATIVE=OFF",
+    "-DCMAKE_BUILD_RPATH=$ORIGIN",
     "-DLLAMA_OPENSSL=OFF",
     # Neither built from npm nor fetched.
     "-DLLAMA_BUILD_UI=OFF",
     "-DLLAMA_USE_PREBUILT_UI=OFF",
-    "-DLLAMA_BUILD_TESTS=OFF",
-    "-DLLAMA_BUILD_EXAMPLES=OFF",
-    "-DLLAMA_BUILD_APP=OFF",
     "-DMTMD_VIDEO=OFF",
 )
 
@@ -78,15 +88,23 @@ def _tools(into: Path) -> tuple[str, list[str]]:
     return str(into / "bin/cmake"), ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={into / 'bin/ninja'}"]
 
 
+def _installed() -> Path:
+    """Where llama-cpp-python's libraries, headers and CMake files lie."""
+    found = importlib.metadata.distribution("llama-cpp-python").locate_file("lib")
+    return Path(str(found)).parent
+
+
 def _build(into: Path, work: Path) -> None:
     with tarfile.open(sdist()) as archive:
         root = archive.getnames()[0].split("/")[0] + "/vendor/llama.cpp/"
         archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
         names = tuple(root + part for part in PARTS)
         archive.extractall(work, members=[m for m in archive.getmembers() if m.name.startswith(names)])
+    (work / root / "CMakeLists.txt").write_text(CMAKE)
     cmake, generator = _tools(work / "tools")
+    flags = [*generator, *FLAGS, f"-DCMAKE_PREFIX_PATH={_installed()}"]
     commands = [
-        [cmake, "-S", str(work / root), "-B", str(work / "build"), *generator, *FLAGS],
+        [cmake, "-S", str(work / root), "-B", str(work / "build"), *flags],
         [cmake, "--build", str(work / "build"), "--target", "llama-server", "--parallel", str(os.cpu_count() or 1)],
     ]
     for command in commands:
@@ -96,14 +114,18 @@ def _build(into: Path, work: Path) -> None:
     part = into.with_name(into.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    shutil.copy2(work / "build/bin/llama-server", part)
+    shutil.copy2(work / "build/tools/server/llama-server", part)
+    for library in (_installed() / "lib").glob("lib*.so.?"):
+        shutil.copy2(library, part)
     part.rename(into)
 
 
 def binary() -> Path:
     """The program, built if it is not kept yet. Raises RuntimeError with the compiler's last lines if it cannot be."""
     version = importlib.metadata.version("llama-cpp-python")
-    into = cache() / "llama-server" / f"{version}-{platform.machine()}"
+    # Built for this CPU alone, or for every one (MINDGAUGE_NATIVE): another set of libraries is another program.
+    libraries = sha256_file(_installed() / "lib/libggml-cpu.so")
+    into = cache() / "llama-server" / f"{version}-{libraries[:12]}"
     into.parent.mkdir(parents=True, exist_ok=True)
     # Two test processes build it once.
     with (into.parent / ".lock").open("w") as lock:
