@@ -32,7 +32,7 @@ test: setup build/tiny/.made  ## unit, config and DAG tests and one end-to-end r
 	@$(PYTEST) -n 2 tests -m "not slow"
 
 test-all: setup build/tiny/.made  ## what needs longer or more: all families, SLURM, faults
-	@$(PYTEST) -n 4 --no-loadscope-reorder tests -m "slow"
+	@$(PYTEST) -n 3 --no-loadscope-reorder tests -m "slow"
 
 check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
 	@ruff check . && ruff format --check .

@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 
 
 # Tests that share what takes minutes to make, by the beginnings of their files' names.
-TOGETHER = ("tests/slurm/test_cha", "tests/docs/")
+ON_THE_CLUSTER = ("tests/slurm/test_cha", "tests/slurm/test_failures")
+TOGETHER = (ON_THE_CLUSTER, ("tests/docs/",))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -38,19 +39,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByRun(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return next((shared for shared in TOGETHER if path.startswith(shared)), path)
+            return next((names[0] for names in TOGETHER if path.startswith(names)), path)
 
     return ByRun(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest first, so that at the end no worker has one alone; those on a cluster mostly wait."""
-    longest = ("tests/slurm/test_cha", "tests/workflow/test_workflow", "tests/slurm/test_failures")
-
-    def place(item: pytest.Item) -> int:
-        return next((place for place, name in enumerate(longest) if item.nodeid.startswith(name)), len(longest))
-
-    items.sort(key=place)
+    """Puts the tests on a cluster first that one worker has: they mostly wait, longer than the others work."""
+    items.sort(key=lambda item: not item.nodeid.startswith(ON_THE_CLUSTER))
 
 
 @pytest.fixture(scope="session")

@@ -181,6 +181,8 @@ def test_the_driver_is_interrupted_and_killed(train, ready, cluster):
     driver.interrupt()
     assert driver.wait(60) != 0
     cluster.until("the end of its job", lambda: states(cluster, number) == ["CANCELLED"])
+    # It saves a checkpoint first, and is at work until then, though it counts as cancelled.
+    cluster.until("its leaving", lambda: not cluster.run("squeue", "-h", "-o", "%i"))
     done = steps(log)
 
     # A second start needs no unlocking, and resumes.
