@@ -43,9 +43,10 @@ if ! (cd "$(dirname "$sdist")" 2>/dev/null && sha256sum --quiet --status -c <(gr
     || { echo "setup: $sdist does not have the sha256 of envs/sdist.lock; nothing was installed" >&2; rm -f "$sdist"; exit 1; }
 fi
 if ! ls "$wheels"/llama_cpp_python-"$version"-*.whl >/dev/null 2>&1; then
-  echo "setup: building llama-cpp-python $version once (about 3 minutes on 2 cores); kept in $wheels"
+  echo "setup: building llama-cpp-python $version once (about 2 minutes on 2 cores); kept in $wheels"
   # A native build may die on another CPU of the cluster: AVX2 and FMA stay on without it.
-  CMAKE_ARGS="-DGGML_NATIVE=$build -DLLAVA_BUILD=OFF" $pip wheel --no-deps -w "$wheels.part" "$sdist"
+  cmake="-DGGML_NATIVE=$build;-DLLAVA_BUILD=OFF;-DCMAKE_PROJECT_llama.cpp_INCLUDE=$PWD/envs/llama.cmake"
+  $pip wheel --no-deps --config-settings "cmake.args=$cmake" -w "$wheels.part" "$sdist"
   mv "$wheels.part"/*.whl "$wheels"/ && rmdir "$wheels.part"
 fi
 echo "setup: installing the locked packages into .venv"
