@@ -7,8 +7,8 @@ export PYTHONUNBUFFERED := 1
 SNAKEMAKE := $(BIN)/snakemake
 # The profile of the run that report, verify and crate are about: demo, local, slurm.
 PROFILE ?= demo
-# Workers; the tests' own jobs take what else there is. Of the slow ones those on a cluster mostly wait.
-PYTEST := $(BIN)/python -m pytest --dist loadscope
+# In the order of tests/conftest.py: the longest first.
+PYTEST := $(BIN)/python -m pytest --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check check-data check-model doctor status efficiency why gc forget report verify crate clean-results lock sample
@@ -32,7 +32,7 @@ test: setup build/tiny/.made  ## unit, config and DAG tests and one end-to-end r
 	@$(PYTEST) -n 2 tests -m "not slow"
 
 test-all: setup build/tiny/.made  ## what needs longer or more: all families, SLURM, faults
-	@$(PYTEST) -n 3 --no-loadscope-reorder tests -m "slow"
+	@$(PYTEST) -n 3 tests -m "slow"
 
 check: setup  ## ruff, types, snakefmt, snakemake --lint, option reference
 	@ruff check . && ruff format --check .

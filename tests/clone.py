@@ -50,11 +50,15 @@ TOPS = [
 class Clone:
     """A copy of the repository's files with a store, which may be shared."""
 
-    def __init__(self, directory: Path, store: Path, tiny: Path) -> None:
+    def __init__(self, directory: Path, store: Path) -> None:
         self.root, self.store = directory, store
         # What runs in it finds beside the environment of the tests; and what stands before its command lines.
         self.environment: dict[str, str] = {}
         self.before: list[str] = []
+
+    @classmethod
+    def new(cls, directory: Path, store: Path, tiny: Path) -> "Clone":
+        """One in which nothing has been made, with the tiny models of a directory."""
         for top in TOPS:
             source = ROOT / top
             if source.is_dir():
@@ -69,6 +73,7 @@ class Clone:
         (directory / "build").mkdir()
         (directory / "build/tiny").symlink_to(tiny)
         (directory / "overlay.yaml").write_text(OVERLAY)
+        return cls(directory, store)
 
     def call(
         self, *arguments: str, profile: str = "demo", overlays: tuple[str, ...] = ()

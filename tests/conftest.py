@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 # Tests that share what takes minutes to make, by the beginnings of their files' names.
 ON_THE_CLUSTER = ("tests/slurm/test_cha", "tests/slurm/test_failures")
 TOGETHER = (ON_THE_CLUSTER, ("tests/docs/",))
+# The longest of all, each of one worker, begin first. Those on the cluster mostly wait.
+FIRST = (*ON_THE_CLUSTER, "tests/workflow/test_workflow")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,8 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests on a cluster first that one worker has: they mostly wait, longer than the others work."""
-    items.sort(key=lambda item: not item.nodeid.startswith(ON_THE_CLUSTER))
+    """Puts the tests first that one worker is the longest at."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -292,22 +294,12 @@ def tiny(tmp_path_factory, scheme):
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory, tiny):
-    """A clone in which everything has been made. A test that changes it puts it back."""
+    """A clone in which everything has been made, in a few steps of training. A test that changes it puts it back."""
     from clone import Clone  # which imports this module
 
-    root = tmp_path_factory.mktemp("first")
-    clone = Clone(root / "clone", root / "store", tiny)
-    ran = clone.ran("all")
-    assert {"make_train", "make_evaluate", "make_report", "view_manifest"} <= set(ran)
-    return clone
+    def make(root):
+        ran = Clone.new(root / "clone", root / "store", tiny).ran("all")
+        assert {"make_train", "make_evaluate", "make_report", "view_manifest"} <= set(ran)
 
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny):
-    """The root of a clone in which everything has been made, in a few steps of training; its store lies where it does by default."""
-    from clone import Clone  # which imports this module
-
-    root = tmp_path_factory.mktemp("finished")
-    made = Clone(root / "clone", root / "clone/results/.store", tiny)
-    made.snakemake("all")
-    return made.root
+    root = made_once(tmp_path_factory, "first", make)
+    return Clone(root / "clone", root / "store")

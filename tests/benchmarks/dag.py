@@ -124,7 +124,7 @@ def prepared(root: Path, count: int) -> "Clone":
 
     for number in range(count):
         write_text(root / f"tiny/m{number}/config.json", str(number))
-    clone = Clone(root / "clone", root / "store", root / "tiny")
+    clone = Clone.new(root / "clone", root / "store", root / "tiny")
     # JSON is YAML too.
     write_text(clone.root / "models.yaml", json.dumps(overlay(count)))
     os.environ["MINDGAUGE_STORE"] = str(clone.store)

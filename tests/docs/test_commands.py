@@ -168,7 +168,7 @@ def test_snakemake_knows_the_options_and_targets_shown(tmp_path, monkeypatch):
     for name in ("tiny-qwen2", "tiny-llama"):
         (models / name).mkdir(parents=True)
         (models / name / "config.json").write_text("{}")
-    clone = Clone(tmp_path / "clone", tmp_path / "store", models)
+    clone = Clone.new(tmp_path / "clone", tmp_path / "store", models)
     (clone.root / "stanzas.yaml").write_text(yaml.safe_dump({"extra_models": stanzas()}))
     monkeypatch.chdir(clone.root)
     shown: dict[str, list[tuple[documents.Command, list[str]]]] = {}
@@ -221,10 +221,11 @@ def test_stanzas_shown_are_valid(tmp_path, in_root):
 
 
 @pytest.fixture
-def after_demo(finished, tmp_path):
+def after_demo(first, tmp_path, monkeypatch):
     """A directory in which what the documents show after `make demo` can be typed."""
     for name in ("workflow", "config", "data", "envs", "pyproject.toml", "build", "results"):
-        (tmp_path / name).symlink_to(finished / name)
+        (tmp_path / name).symlink_to(first.root / name)
+    monkeypatch.setenv("MINDGAUGE_STORE", str(first.store))
     (tmp_path / "what_was_said.txt").write_text("最近总是睡不着，担心考试。", encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text(
         '{"id": "a", "text": "睡不着。"}\n{"id": "b", "text": "很开心。"}\n', encoding="utf-8"

@@ -125,8 +125,8 @@ def test_every_key_of_the_result_schema_is_named():
 
 
 @pytest.mark.slow
-def test_the_demo_has_the_fields_that_are_told(finished):
-    told_of, found = json.loads(FIELDS.read_text()), found_in(finished / "results")
+def test_the_demo_has_the_fields_that_are_told(first):
+    told_of, found = json.loads(FIELDS.read_text()), found_in(first.root / "results")
     assert not {name: new for name, of in found.items() if (new := sorted(set(of) - set(told_of.get(name, []))))}
     assert set(told_of) == set(found)
 

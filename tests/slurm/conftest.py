@@ -47,7 +47,7 @@ def another(cluster: Cluster, tiny: Path) -> Callable[[Path, Path], Clone]:
     """Makes clones from which jobs are submitted, each in a directory and with a store."""
 
     def make(directory: Path, store: Path) -> Clone:
-        made = Clone(directory, store, tiny)
+        made = Clone.new(directory, store, tiny)
         with (made.root / "overlay.yaml").open("a") as overlay:
             overlay.write(FEWER)
         gold = (ROOT / "data/sample/gold.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)

@@ -90,7 +90,7 @@ def clone(tmp_path_factory, scheme):
         patch.setenv("MINDGAUGE_CACHE", kept)
         for name, value in {**SECRETS, "HOME": str(home), "USER": USER, "LOGNAME": USER}.items():
             patch.setenv(name, value)
-        made = Clone(home / "clone", home / "store", place / "models")
+        made = Clone.new(home / "clone", home / "store", place / "models")
         overlay = FEW.format(raw=place / "raw", model=place / "models/tiny-qwen2")
         (made.root / "few.yaml").write_text(overlay)
         made.snakemake("all", "crate", "export", overlays=("few.yaml",))

@@ -21,7 +21,7 @@ TRAINED = "results/models/tiny-llama/adapter/run.json"
 def labelled(tmp_path_factory, tiny):
     """A clone in which the records are labelled."""
     root = tmp_path_factory.mktemp("labelled")
-    clone = Clone(root / "clone", root / "store", tiny)
+    clone = Clone.new(root / "clone", root / "store", tiny)
     assert {"make_unify", "make_label", "make_merge_labels"} <= set(clone.ran("data", "labels"))
     return clone
 

@@ -42,7 +42,7 @@ def users(tiny):
     os.chown(root / "place", FIRST, GROUP)
     clones = []
     for user in (FIRST, SECOND):
-        clone = Clone(root / f"{user}/clone", root / "place/store", tiny)
+        clone = Clone.new(root / f"{user}/clone", root / "place/store", tiny)
         clone.before = [*SETPRIV, f"--reuid={user}"]
         clone.environment = {"HOME": str(root / str(user)), "LOGNAME": f"user{user}", "PYTHONDONTWRITEBYTECODE": "1"}
         (clone.root / "group.yaml").write_text("store_group: true")

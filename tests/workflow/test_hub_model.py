@@ -18,7 +18,7 @@ RUN = "results/models/of-hub/adapter/run.json"
 
 
 def test_a_model_of_the_hub_is_fetched_pinned_and_trained_once(tmp_path, tiny):
-    clone = Clone(tmp_path / "clone", tmp_path / "store", tiny)
+    clone = Clone.new(tmp_path / "clone", tmp_path / "store", tiny)
     (clone.root / "hub.yaml").write_text(OVERLAY)
     with fake_hub.serve({"owner/m": tiny / "tiny-qwen2"}) as hub:
         clone.environment = {

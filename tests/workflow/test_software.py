@@ -31,7 +31,7 @@ def test_the_whole_workflow_is_planned_with(method, said, tmp_path, monkeypatch)
     write_text(tmp_path / "bin" / method, PROGRAMS[method])
     (tmp_path / "bin" / method).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    clone = Clone(tmp_path / "clone", tmp_path / "store", tmp_path / "tiny")
+    clone = Clone.new(tmp_path / "clone", tmp_path / "store", tmp_path / "tiny")
     done = clone.snakemake("-n", "--sdm", method, "--", "all")
     assert said in done and "view_manifest" in done
     (tmp_path / "bin" / method).unlink()

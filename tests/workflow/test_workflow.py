@@ -278,7 +278,7 @@ def test_a_changed_byte_with_an_old_date_is_seen(first):
 
 
 def test_a_new_clone_with_the_same_store_trains_nothing(first, tmp_path, tiny):
-    other = Clone(tmp_path / "clone", first.store, tiny)
+    other = Clone.new(tmp_path / "clone", first.store, tiny)
     ran = set(other.ran("all"))
     assert "view_adapter" in ran and not {rule for rule in ran if rule.startswith("make_")}
     manifests = [json.loads((clone.root / "results/manifest.json").read_text())["views"] for clone in (first, other)]
@@ -524,7 +524,7 @@ def test_llama_factory_is_told_the_same_recipe(first):
 )
 def test_bad_input_is_one_message_before_any_job(tmp_path_factory, tiny, overlay, target, said):
     root = tmp_path_factory.mktemp("bad")
-    clone = Clone(root / "clone", root / "store", tiny)
+    clone = Clone.new(root / "clone", root / "store", tiny)
     (clone.root / "empty").mkdir()
     (clone.root / "bad.yaml").write_text(overlay)
     out = clone.snakemake(target, check=False, overlays=("bad.yaml",))
